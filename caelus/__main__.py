@@ -1,0 +1,5 @@
+"""`python -m caelus COMMAND` is `caelus COMMAND`."""
+
+from caelus.cli import run
+
+run()

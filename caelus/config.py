@@ -1,0 +1,114 @@
+"""The settings: where each comes from, its default, and what is wrong with a bad one."""
+
+import difflib
+import os
+import pathlib
+from dataclasses import dataclass
+
+from caelus.errors import ConfigError
+
+K3S_KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
+
+SETTINGS = {  # name: (default, meaning); the README's table is tested against this one
+    "CAELUS_DATABASE_URL": (
+        "`caelus.db` in the data directory",
+        "`sqlite:////path/file.db` or `postgresql://user:password@host/name`; "
+        "`DATABASE_URL` is read too",
+    ),
+    "CAELUS_DATA_DIR": (
+        "`/var/lib/caelus` for root, else `~/.local/share/caelus`",
+        "the database and helm's caches",
+    ),
+    "CAELUS_HOST": ("`127.0.0.1`", "address to listen on; loopback only (`serve --host`)"),
+    "CAELUS_PORT": ("`8000`", "port to listen on; 0 takes a free one (`serve --port`)"),
+    "CAELUS_WORKERS": ("`2`", "reconciler threads; 0 serves the API alone (`serve --workers`)"),
+    "CAELUS_HELM": ("`helm`", "the helm program, version 3 or 4"),
+    "CAELUS_KUBECTL": ("`kubectl`", "the kubectl program"),
+    "CAELUS_LOG_LEVEL": ("`INFO`", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
+    "KUBECONFIG": (
+        f"`{K3S_KUBECONFIG}` if readable, else kubectl's own",
+        "which cluster, as kubectl reads it",
+    ),
+    "NO_COLOR": ("unset", "no colours in the log on a terminal"),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    database_url: str
+    data_dir: pathlib.Path
+    host: str
+    port: int
+    workers: int
+    helm: str
+    kubectl: str
+    kubeconfig: str | None
+    log_level: str
+    warnings: tuple[str, ...]
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite:")
+
+
+def load(environ=os.environ, **flags: str | None) -> Config:
+    """Read the settings; `flags` (host, port, workers) win over the environment.
+
+    Raises ConfigError for a value that can't be used.
+    """
+    data_dir = pathlib.Path(environ.get("CAELUS_DATA_DIR") or _default_data_dir(environ))
+    url = environ.get("CAELUS_DATABASE_URL") or environ.get("DATABASE_URL")
+
+    def setting(name: str, default: str) -> str:
+        flag = flags.get(name.lower())
+        return flag if flag is not None else environ.get(f"CAELUS_{name}") or default
+
+    return Config(
+        database_url=url or f"sqlite:///{data_dir.absolute() / 'caelus.db'}",
+        data_dir=data_dir,
+        host=setting("HOST", "127.0.0.1"),
+        port=_whole_number("port", setting("PORT", "8000"), 65535),
+        workers=_whole_number("workers", setting("WORKERS", "2"), 64),
+        helm=setting("HELM", "helm"),
+        kubectl=setting("KUBECTL", "kubectl"),
+        kubeconfig=environ.get("KUBECONFIG") or _k3s_kubeconfig(),
+        log_level=_log_level(setting("LOG_LEVEL", "INFO")),
+        warnings=tuple(_unknown(environ)),
+    )
+
+
+def no_color(environ=os.environ) -> bool:
+    return bool(environ.get("NO_COLOR"))
+
+
+def _default_data_dir(environ) -> str:
+    if os.geteuid() == 0:
+        return "/var/lib/caelus"
+    home = environ.get("XDG_DATA_HOME") or pathlib.Path.home() / ".local" / "share"
+    return str(pathlib.Path(home) / "caelus")
+
+
+def _k3s_kubeconfig() -> str | None:
+    return K3S_KUBECONFIG if os.access(K3S_KUBECONFIG, os.R_OK) else None
+
+
+def _whole_number(name: str, text: str, most: int) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= most:
+        return int(text)
+    raise ConfigError(f"{name} must be a whole number from 0 to {most}, not {text!r}")
+
+
+def _log_level(text: str) -> str:
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+    if text.upper() in levels:
+        return text.upper()
+    raise ConfigError(f"CAELUS_LOG_LEVEL must be one of {', '.join(levels)}, not {text!r}")
+
+
+def _unknown(environ):
+    for name in sorted(environ):
+        known = name in SETTINGS or name.startswith("CAELUS_TEST_")
+        if name.startswith("CAELUS_") and not known:
+            near = difflib.get_close_matches(name, SETTINGS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"unknown setting {name} is ignored{hint}"

@@ -1,0 +1,149 @@
+"""The connection: SQLite or Postgres behind one proxy, with the same transactions on both.
+
+SQLite keeps one connection per thread. Postgres lends connections from a pool; `session` gives
+them back.
+"""
+
+import contextlib
+import os
+import pathlib
+import threading
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import peewee
+
+from caelus.config import Config
+from caelus.errors import ConfigError, Conflict, Unavailable
+
+database = peewee.DatabaseProxy()
+HTTP_THREADS = 4
+SQLITE_PRAGMAS = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
+# SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
+_writer = threading.RLock()
+
+
+def connect(config: Config) -> None:
+    """Bind the models to the database; a SQLite file is made (0600) where there is none.
+
+    Raises ConfigError for a URL that can't be used.
+    """
+    if config.is_sqlite:
+        path = sqlite_path(config.database_url)
+        _make_file(path)
+        database.initialize(sqlite(path))
+    elif config.database_url.startswith(("postgresql://", "postgres://")):
+        database.initialize(postgres(config.database_url, HTTP_THREADS + config.workers + 4))
+    else:
+        raise ConfigError(
+            "the database URL must begin with sqlite:/// or postgresql://; "
+            "see CAELUS_DATABASE_URL in the README"
+        )
+
+
+def sqlite_path(url: str) -> pathlib.Path:
+    """The file of `sqlite:////absolute` or `sqlite:///relative`."""
+    path = url.removeprefix("sqlite:///")
+    if path == url or path in ("", ":memory:"):
+        raise ConfigError("a SQLite URL names a file, such as sqlite:////var/lib/caelus/caelus.db")
+    return pathlib.Path(path)
+
+
+def sqlite(path: pathlib.Path, **pragmas) -> peewee.SqliteDatabase:
+    # IMMEDIATE: a transaction that reads first and writes later can't be refused half-way.
+    return peewee.SqliteDatabase(
+        str(path), timeout=30, lock_type="IMMEDIATE", pragmas=SQLITE_PRAGMAS | pragmas
+    )
+
+
+def postgres(url: str, connections: int):
+    try:
+        parts = urlsplit(url)
+        arguments = dict(parse_qsl(parts.query)) | {
+            "host": parts.hostname,
+            "port": parts.port,
+            "user": parts.username and unquote(parts.username),
+            "password": parts.password and unquote(parts.password),
+        }
+    except ValueError:
+        raise ConfigError("the database URL can't be read; check its host and port") from None
+    from playhouse.pool import PooledPostgresqlDatabase
+
+    if peewee.psycopg is None and peewee.psycopg2 is None:
+        raise ConfigError("Postgres needs its driver; run: pip install 'caelus[postgres]'")
+    return PooledPostgresqlDatabase(
+        unquote(parts.path.lstrip("/")) or "postgres",
+        max_connections=connections,
+        timeout=10,
+        prefer_psycopg3=True,
+        **{name: value for name, value in arguments.items() if value is not None},
+    )
+
+
+def _make_file(path: pathlib.Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as e:
+        raise ConfigError(
+            f"cannot use the database file {path}: {e.strerror}; set CAELUS_DATA_DIR or "
+            "CAELUS_DATABASE_URL to a place that this user may write"
+        ) from None
+
+
+def is_postgres() -> bool:
+    return not isinstance(database.obj, peewee.SqliteDatabase)
+
+
+@contextlib.contextmanager
+def session():
+    """Work on the database in this thread, then hand a pooled connection back.
+
+    Raises Unavailable where the database can't be reached, is locked for too long or is damaged.
+    """
+    try:
+        yield
+    except peewee.DatabaseError as e:
+        if type(e) not in (peewee.DatabaseError, peewee.OperationalError) or _is_our_fault(e):
+            raise
+        reason = str(e).partition("\n")[0]
+        raise Unavailable(f"the database does not work: {reason}") from e
+    finally:
+        if is_postgres() and not database.is_closed():
+            database.close()
+
+
+def _is_our_fault(error: peewee.DatabaseError) -> bool:
+    """SQLite says OperationalError of broken SQL, too."""
+    return getattr(error.orig, "sqlite_errorname", None) == "SQLITE_ERROR"
+
+
+@contextlib.contextmanager
+def transaction():
+    """All or nothing. Never run helm, kubectl or anything else that waits inside."""
+    with contextlib.nullcontext() if is_postgres() else _writer, database.atomic():
+        yield
+
+
+def locked(query, share: bool = False):
+    """`query`, its rows locked until the transaction ends (SQLite has one writer anyway)."""
+    if not is_postgres():
+        return query
+    return query.for_update("FOR SHARE" if share else "FOR UPDATE")
+
+
+@contextlib.contextmanager
+def unique(sentence: str):
+    """Turn a violated unique index into a Conflict: the index decides, so no race can."""
+    try:
+        with database.atomic():
+            yield
+    except peewee.IntegrityError:
+        raise Conflict(sentence) from None
+
+
+def page(query, limit: int | None = None, after: int | None = None):
+    """`query` in id order; at most `limit` rows, those with an id greater than `after`."""
+    key = query.model.id
+    if after is not None:
+        query = query.where(key > after)
+    return query.order_by(key).limit(limit)

@@ -1,0 +1,230 @@
+"""Deployments: what each user wants to run. Only intent is written here; `reconcile` acts on it."""
+
+import re
+import secrets
+import string
+
+import peewee
+
+from caelus import jobs, templates, users, values
+from caelus.database import locked, page, unique
+from caelus.errors import Conflict, Invalid, NotFound
+from caelus.models import (
+    DELETED,
+    DELETING,
+    ERROR,
+    PROVISIONING,
+    Deployment,
+    Product,
+    Template,
+    User,
+    now,
+)
+
+KEEP = object()  # the argument was left out: null is a value
+Desired = Template.alias("desired")
+Applied = Template.alias("applied")
+
+
+def create(
+    *,
+    user_id: int,
+    desired_template_id: int,
+    domainname: str,
+    user_values_json: dict | None = None,
+) -> Deployment:
+    user = users.get_locked(user_id)
+    template = templates.get_locked(desired_template_id)
+    deployment = Deployment(
+        user=user,
+        desired_template=template,
+        domainname=domainname.lower(),
+        user_values_json=user_values_json,
+        deployment_uid=new_uid(template.product.name, user.email),
+        status=PROVISIONING,
+    )
+    check_values(deployment)
+    with _free(deployment.domainname):
+        deployment.save(force_insert=True)
+    jobs.enqueue(deployment.id, "create")
+    return get(user_id=user_id, deployment_id=deployment.id)
+
+
+def find(*, user_id: int, limit: int | None = None, after: int | None = None) -> list[Deployment]:
+    users.get(user_id=user_id)
+    mine = _whole().where(Deployment.user == user_id, Deployment.status != DELETED)
+    return list(page(mine, limit, after))
+
+
+def find_all(
+    *,
+    status: str | None = None,
+    product_id: int | None = None,
+    limit: int | None = None,
+    after: int | None = None,
+) -> list[Deployment]:
+    """Those of all users; the deleted ones only where `status` asks for them."""
+    wanted = Deployment.status != DELETED if status is None else Deployment.status == status
+    query = _whole().where(wanted)
+    if product_id is not None:
+        query = query.where(Product.id == product_id)
+    return list(page(query, limit, after))
+
+
+def get(*, user_id: int, deployment_id: int) -> Deployment:
+    """The user's deployment, a deleted one too, with its user and templates loaded."""
+    query = _whole().where(Deployment.id == deployment_id, Deployment.user == user_id)
+    return _found(query, deployment_id)
+
+
+def get_any(deployment_id: int) -> Deployment:
+    """The deployment, whoever's it is, with its user and templates loaded."""
+    return _found(_whole().where(Deployment.id == deployment_id), deployment_id)
+
+
+def update(
+    *,
+    user_id: int,
+    deployment_id: int,
+    desired_template_id: int | None = None,
+    domainname: str | None = None,
+    user_values_json=KEEP,
+) -> Deployment:
+    if desired_template_id is None and domainname is None and user_values_json is KEEP:
+        raise Invalid(("desired_template_id", "or domainname or user_values_json must be given"))
+    _lock(user_id, deployment_id)
+    deployment = get(user_id=user_id, deployment_id=deployment_id)
+    if deployment.deleted_at is not None:
+        raise Conflict(f"deployment {deployment_id} is {deployment.status}: it can't be updated")
+    if desired_template_id is not None:
+        deployment.desired_template = _upgrade(deployment, desired_template_id)
+    if domainname is not None:
+        deployment.domainname = domainname.lower()
+    if user_values_json is not KEEP:
+        deployment.user_values_json = user_values_json
+    check_values(deployment)
+    deployment.status = PROVISIONING
+    deployment.generation += 1
+    deployment.last_error = None
+    with _free(deployment.domainname):
+        deployment.save()
+    jobs.enqueue(deployment_id, "update")
+    return get(user_id=user_id, deployment_id=deployment_id)
+
+
+def delete(*, user_id: int, deployment_id: int) -> Deployment:
+    """Ask for the deployment to be removed; once asked, asking again changes nothing."""
+    _lock(user_id, deployment_id)
+    deployment = get(user_id=user_id, deployment_id=deployment_id)
+    if deployment.deleted_at is not None:
+        return deployment
+    jobs.enqueue(deployment_id, "delete")
+    deployment.status = DELETING
+    deployment.deleted_at = now()
+    deployment.generation += 1
+    deployment.save()
+    return deployment
+
+
+def retry(*, user_id: int, deployment_id: int) -> Deployment:
+    """Let a failed deployment be tried again at once. Raises Conflict where nothing failed."""
+    _lock(user_id, deployment_id)
+    deployment = get(user_id=user_id, deployment_id=deployment_id)
+    job = jobs.open_job(deployment_id)
+    if job is not None and jobs.waits_for_retry(job):
+        jobs.hurry(job)
+    elif job is None and deployment.status != ERROR:
+        raise Conflict(f"deployment {deployment_id} is {deployment.status}: nothing to retry")
+    else:
+        jobs.enqueue(deployment_id, reason_to_run(deployment))
+    deployment.status = PROVISIONING if deployment.deleted_at is None else DELETING
+    deployment.save()
+    return deployment
+
+
+def reason_to_run(deployment: Deployment) -> str:
+    """The reason for a job that no change of the deployment calls for."""
+    if deployment.deleted_at is not None:
+        return "delete"
+    return "create" if deployment.applied_template_id is None else "update"
+
+
+def check_values(deployment: Deployment) -> dict:
+    """The final values for helm. Raises Conflict where the template does not take them."""
+    template = deployment.desired_template
+    values.check_user_values(template.values_schema_json, deployment.user_values_json)
+    facts = {
+        "domainname": deployment.domainname,
+        "deployment_uid": deployment.deployment_uid,
+        "user": {"email": deployment.user.email, "id": deployment.user.id},
+        "product": {"name": template.product.name},
+    }
+    return values.final_values(
+        template.default_values_json,
+        template.values_schema_json,
+        template.capabilities_json,
+        deployment.user_values_json,
+        facts,
+    )
+
+
+def new_uid(product_name: str, email: str) -> str:
+    """A new name for release and namespace: at most 53 characters, which is Helm's limit."""
+    slugs = "-".join(filter(None, (_slug(product_name), _slug(email))))
+    tail = "".join(secrets.choice(string.digits + string.ascii_lowercase) for _ in range(6))
+    return f"{slugs[:46].rstrip('-') or 'dep'}-{tail}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _free(domainname: str):
+    return unique(f"the domain {domainname} is taken by another deployment")
+
+
+def _upgrade(deployment: Deployment, template_id: int) -> Template:
+    present = deployment.desired_template
+    template = templates.get_locked(template_id)
+    if template.product_id != present.product_id:
+        raise Conflict(
+            f"template {template_id} belongs to product {template.product_id}, "
+            f"the deployment to product {present.product_id}"
+        )
+    if template_id <= present.id:
+        raise Conflict(
+            f"template {template_id} is not newer than the deployment's template {present.id}; "
+            "leave it out to change the values or the domain"
+        )
+    return template
+
+
+def _lock(user_id: int, deployment_id: int) -> None:
+    query = Deployment.select(Deployment.id).where(
+        Deployment.id == deployment_id, Deployment.user == user_id
+    )
+    _found(locked(query), deployment_id)
+
+
+def _whole():
+    """Deployments with user, templates and product in one query."""
+    return (
+        Deployment.select(Deployment, User, Desired, Applied, Product)
+        .join_from(Deployment, User)
+        .join_from(Deployment, Desired, on=Deployment.desired_template, attr="desired_template")
+        .join_from(Desired, Product, on=Desired.product, attr="product")
+        .join_from(
+            Deployment,
+            Applied,
+            peewee.JOIN.LEFT_OUTER,
+            on=Deployment.applied_template,
+            attr="applied_template",
+        )
+    )
+
+
+def _found(query, deployment_id: int) -> Deployment:
+    deployment = query.first()
+    if deployment is None:
+        raise NotFound(f"deployment {deployment_id} not found")
+    return deployment

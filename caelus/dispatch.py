@@ -1,0 +1,93 @@
+"""One operation, whoever asks: REST and CLI both come through `dispatch`.
+
+It checks the input, opens the transaction, calls the service and shows what it gives.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from caelus import jobs, schemas, validation
+from caelus.database import session, transaction
+from caelus.errors import Invalid, NotFound
+
+log = logging.getLogger("caelus.dispatch")
+_ID = re.compile(r"[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row; `words` says which argument a word of the usage text is, where the name differs."""
+
+    command: str
+    route: str
+    service: Callable
+    shows: str
+    usage: str
+    input: dict = field(default_factory=schemas.fields)
+    status: int = 200
+    many: bool = False
+    words: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        return self.route.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        return self.route.partition(" ")[2]
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the ids in the path, in order."""
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def changes(self) -> bool:
+        return self.method != "GET"
+
+    @property
+    def summary(self) -> str:
+        return self.usage.strip().partition("\n")[0]
+
+
+def dispatch(operation: Operation, actor: str, arguments: dict):
+    """Do `operation` for `actor`; gives the document to show.
+
+    `arguments` are the path's ids, as text, with the fields of the body or query.
+    Raises CaelusError.
+    """
+    given = dict(arguments)
+    ids = {name: whole_id(name.removesuffix("_id"), given.pop(name)) for name in operation.ids}
+    _check(operation, given)
+    with session():
+        if not operation.changes:
+            return _show(operation, operation.service(**ids, **given))
+        with transaction():
+            document = _show(operation, operation.service(**ids, **given))
+    # Only now: a worker that is woken earlier would not see the job.
+    jobs.wakeup.call()
+    log.info("%s: %s %d, by %s", operation.command, operation.shows, document["id"], actor)
+    return document
+
+
+def _show(operation: Operation, result):
+    shown = schemas.SHOWN[operation.shows]
+    return [shown(row) for row in result] if operation.many else shown(result)
+
+
+def whole_id(what: str, text: str) -> int:
+    """The id in `text`. Raises NotFound for what can't be the id of any `what`."""
+    if _ID.fullmatch(text):
+        return int(text)
+    raise NotFound(f"{what} {validation.printable(text)} not found: an id is a whole number")
+
+
+def _check(operation: Operation, given: dict) -> None:
+    if not given and not operation.input["required"]:
+        return  # most requests: jsonschema need not be imported for them
+    validation.check_document(given)
+    errors = validation.input_errors(operation.input, given)
+    if errors:
+        raise Invalid(*((validation.dotted(path), message) for path, message in errors))

@@ -1,0 +1,109 @@
+"""Every error that Caelus tells somebody: its HTTP status, exit code and sentence.
+
+The class attributes are the table; `api`, `cli` and `worker` only read them.
+"""
+
+
+class CaelusError(Exception):
+    """Something expected went wrong; `detail` is one sentence for a person."""
+
+    status = 500
+    title = "Internal error"
+    exit_code = 1
+
+    def __init__(self, detail: str):
+        super().__init__(detail)
+        self.detail = detail
+
+    def document(self) -> dict:
+        """The RFC 9457 problem document."""
+        return {"title": self.title, "status": self.status, "detail": self.detail}
+
+
+class UsageError(CaelusError):
+    """The command line itself is wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(CaelusError):
+    """A setting, the data directory or the schema keeps Caelus from starting."""
+
+
+class Malformed(CaelusError):
+    """The input can't be read at all."""
+
+    status = 400
+    title = "Malformed request"
+
+
+class Invalid(CaelusError):
+    """Input of the wrong shape; `errors` is a list of (field, message)."""
+
+    status = 422
+    title = "Invalid input"
+
+    def __init__(self, *errors: tuple[str, str]):
+        super().__init__("; ".join(f"{field} {message}" for field, message in errors))
+        self.errors = errors
+
+    def document(self) -> dict:
+        errors = [{"field": field, "message": message} for field, message in self.errors]
+        return super().document() | {"errors": errors}
+
+
+class NotFound(CaelusError):
+    status = 404
+    title = "Not found"
+
+
+class Conflict(CaelusError):
+    """The input is well formed but breaks a rule."""
+
+    status = 409
+    title = "Conflict"
+
+
+class Busy(Conflict):
+    """Refused because a job is open."""
+
+    title = "Job already open"
+
+    def __init__(self):
+        super().__init__("a deployment job is already queued or running; try again when it ends")
+
+
+class TooLarge(CaelusError):
+    status = 413
+    title = "Too large"
+
+
+class UnsupportedMediaType(CaelusError):
+    status = 415
+    title = "Unsupported media type"
+
+
+class Forbidden(CaelusError):
+    status = 403
+    title = "Forbidden"
+
+
+class Unavailable(CaelusError):
+    """The database can't be reached or is not ready."""
+
+    status = 503
+    title = "Database unavailable"
+
+
+class ReconcileError(CaelusError):
+    """A reconcile failed; `retryable` says whether another attempt can help."""
+
+    title = "Reconcile failed"
+
+    def __init__(self, detail: str, retryable: bool = True):
+        super().__init__(detail)
+        self.retryable = retryable
+
+
+class Cancelled(CaelusError):
+    """A child process was ended because Caelus is stopping."""

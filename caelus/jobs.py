@@ -1,0 +1,146 @@
+"""The reconcile queue: rows in the database, at most one open per deployment.
+
+A job goes `queued -> running -> done | failed`; one that failed but may succeed later goes back
+to `queued`, due after a pause.
+"""
+
+import datetime
+import logging
+import threading
+
+from caelus.database import is_postgres, locked, page, transaction
+from caelus.errors import Busy
+from caelus.models import DONE, FAILED, QUEUED, RUNNING, Job, now
+
+log = logging.getLogger("caelus.jobs")
+OPEN = (QUEUED, RUNNING)
+FIRST_PAUSE = datetime.timedelta(seconds=10)
+LONGEST_PAUSE = datetime.timedelta(minutes=10)
+
+
+class Wakeup:
+    """Tells sleeping workers of this process that a job may be due."""
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._count = 0
+
+    def count(self) -> int:
+        return self._count
+
+    def call(self) -> None:
+        with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+
+    def wait(self, seen: int, seconds: float) -> None:
+        """Sleep until called, unless it was since `count()` gave `seen`; at most `seconds`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._count != seen, seconds)
+
+
+wakeup = Wakeup()
+
+
+def find(
+    *,
+    status: str | None = None,
+    deployment_id: int | None = None,
+    limit: int | None = None,
+    after: int | None = None,
+) -> list[Job]:
+    query = Job.select()
+    if status is not None:
+        query = query.where(Job.status == status)
+    if deployment_id is not None:
+        query = query.where(Job.deployment == deployment_id)
+    return list(page(query, limit, after))
+
+
+def open_job(deployment_id: int) -> Job | None:
+    """The deployment's open job, locked until the transaction ends."""
+    query = Job.select().where(Job.deployment == deployment_id, Job.status.in_(OPEN))
+    return locked(query).first()
+
+
+def waits_for_retry(job: Job) -> bool:
+    return job.status == QUEUED and job.attempt > 0
+
+
+def enqueue(deployment_id: int, reason: str) -> Job:
+    """Add a job in the caller's transaction; one that only waits for a retry gives way to it.
+
+    Raises Busy where a job is running or still has its first attempt before it.
+    """
+    job = open_job(deployment_id)
+    if job is not None and not waits_for_retry(job):
+        raise Busy()
+    if job is not None:
+        _change(job, status=FAILED)
+        log.info("job %d of deployment %d gives way to a new one", job.id, deployment_id)
+    job = Job.create(deployment=deployment_id, reason=reason)
+    log.info("job %d (%s) of deployment %d queued", job.id, reason, deployment_id)
+    return job
+
+
+def hurry(job: Job) -> None:
+    """Make a job that waits for its retry due at once."""
+    _change(job, run_after=now())
+
+
+def claim(worker: str, at: datetime.datetime, deployment_id: int | None = None) -> Job | None:
+    """Take the oldest due job for `worker`: no two workers ever get the same one.
+
+    With a deployment's id only its own job, due or not.
+    """
+    wanted = Job.run_after <= at if deployment_id is None else Job.deployment == deployment_id
+    oldest = (
+        Job.select(Job.id)
+        .where(Job.status == QUEUED, wanted)
+        .order_by(Job.run_after, Job.id)
+        .limit(1)
+    )
+    if is_postgres():
+        oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
+    claimed = Job.update(
+        status=RUNNING, attempt=Job.attempt + 1, locked_by=worker, locked_at=at, updated_at=at
+    ).where(Job.id == oldest, Job.status == QUEUED)
+    with transaction():
+        rows = list(claimed.returning(Job).execute())
+    return rows[0] if rows else None
+
+
+def finish(job: Job) -> bool:
+    return _release(job, status=DONE, last_error=None)
+
+
+def fail(job: Job, error: str) -> bool:
+    return _release(job, status=FAILED, last_error=error)
+
+
+def postpone(job: Job, error: str, at: datetime.datetime) -> bool:
+    """Queue the job again, due after its pause from `at`."""
+    return _release(job, status=QUEUED, last_error=error, run_after=at + pause(job.attempt))
+
+
+def hand_back(job: Job) -> bool:
+    """Queue the job again as if it had not been claimed."""
+    return _release(job, status=QUEUED, attempt=job.attempt - 1)
+
+
+def pause(attempt: int) -> datetime.timedelta:
+    """How long to wait after the failed `attempt` (from 1): doubling, with a cap."""
+    return min(FIRST_PAUSE * 2 ** min(attempt - 1, 20), LONGEST_PAUSE)
+
+
+def _release(job: Job, **changes) -> bool:
+    """Change a job that its worker holds; False if the worker holds it no more."""
+    mine = (Job.status == RUNNING) & (Job.locked_by == job.locked_by) & (Job.attempt == job.attempt)
+    return _change(job, mine, locked_by=None, locked_at=None, **changes)
+
+
+def _change(job: Job, condition=True, **changes) -> bool:
+    query = Job.update(updated_at=now(), **changes).where(Job.id == job.id)
+    if condition is not True:
+        query = query.where(condition)
+    return query.execute() == 1

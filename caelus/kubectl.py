@@ -1,0 +1,49 @@
+"""kubectl as a child process: the namespace of a deployment."""
+
+from caelus.helm import reason
+from caelus.process import ToolError, Tools
+from caelus.validation import compact
+
+APPLY_SECONDS = 60
+DELETE_SECONDS = 120
+
+
+def apply_namespace(tools: Tools, name: str) -> None:
+    """Make sure of the namespace; its labels say whose it is."""
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "caelus"}},
+    }
+    try:
+        tools.kubectl(
+            *("apply", "--server-side", "--force-conflicts", "--field-manager=caelus"),
+            *("--filename", "-", "--request-timeout=30s"),
+            stdin=compact(namespace),
+            timeout=APPLY_SECONDS,
+        )
+    except ToolError as e:
+        raise _explained(f"cannot make namespace {name}", e) from None
+
+
+def delete_namespace(tools: Tools, name: str) -> None:
+    """Delete the namespace and wait until it is gone; one that is not there is fine."""
+    try:
+        tools.kubectl(
+            *("delete", "namespace", name, "--ignore-not-found", "--wait=true"),
+            f"--timeout={DELETE_SECONDS}s",
+            timeout=DELETE_SECONDS + 30,
+        )
+    except ToolError as e:
+        if "timed out waiting" in e.output:
+            raise ToolError(
+                f"namespace {name} is still terminating after {DELETE_SECONDS} s; what blocks it "
+                f"is in its conditions: kubectl get namespace {name} --output yaml"
+            ) from None
+        raise _explained(f"cannot delete namespace {name}", e) from None
+
+
+def _explained(what: str, error: ToolError) -> ToolError:
+    if "connection refused" in error.output or "was refused" in error.output:
+        return ToolError(f"cannot reach the cluster ({reason(error)}); check KUBECONFIG")
+    return ToolError(f"{what}: {reason(error)}")

@@ -1,0 +1,43 @@
+"""The log on stderr: one line for one event, coloured on a terminal."""
+
+import logging
+import sys
+
+from caelus import config
+
+COLOURS = {"DEBUG": "36", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
+# What a message carries from outside must neither start a line of its own nor drive the terminal.
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def one_line(text: str) -> str:
+    return text.translate(CONTROL)
+
+
+def coloured(text: str, level: str) -> str:
+    """`text` in its level's colour, where stderr is a terminal that may have colours."""
+    if sys.stderr.isatty() and not config.no_color():
+        return f"\x1b[{COLOURS[level]}m{text}\x1b[0m"
+    return text
+
+
+class LineFormatter(logging.Formatter):
+    def __init__(self):
+        super().__init__("%(asctime)s | %(level)s | %(name)s | %(line)s", "%Y-%m-%d %H:%M:%S")
+
+    def formatMessage(self, record):
+        record.level = coloured(f"{record.levelname:<8}", record.levelname)
+        record.line = one_line(record.message)
+        return super().formatMessage(record)
+
+
+def configure(level: str) -> None:
+    """Send the log to stderr at `level`; a second call replaces the first."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("caelus").setLevel(level)
+    # It warns of every request that has to wait for a thread: that is load, not a fault.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)

@@ -1,0 +1,182 @@
+"""The commands about the machine: serve, reconcile, migrate; and how every command starts.
+
+Written by hand, because they are not "document in, document out".
+"""
+
+import contextlib
+import logging
+import signal
+import sys
+
+log = logging.getLogger("caelus.cli")
+
+SERVE = """Serve the REST API, and reconcile, until told to stop.
+
+Usage:
+  caelus serve [--host=HOST] [--port=PORT] [--workers=N]
+
+Options:
+  --host=HOST  Address to listen on; loopback only. [CAELUS_HOST, 127.0.0.1]
+  --port=PORT  Port to listen on; 0 takes a free one. [CAELUS_PORT, 8000]
+  --workers=N  Reconciler threads; 0 serves the API alone. [CAELUS_WORKERS, 2]
+
+Example:
+  caelus serve --port=8080
+"""
+RECONCILE = """Make the cluster agree with the database.
+
+Without an id, work off every due job once and end.
+
+Usage:
+  caelus reconcile
+  caelus reconcile DEPLOYMENT_ID
+  caelus reconcile --watch
+
+Options:
+  --watch  Stay and work until told to stop; CAELUS_WORKERS jobs at a time.
+
+Examples:
+  caelus reconcile          work off what is due
+  caelus reconcile 3        reconcile deployment 3 now; exit code 1 if that fails
+  caelus reconcile --watch  be a worker beside `caelus serve --workers=0`
+"""
+MIGRATE = """Bring the database's schema up to date.
+
+Usage:
+  caelus migrate
+"""
+
+
+def configure(**flags: str | None):
+    """Settings and log of this process. The first thing that every command does."""
+    from caelus import config, logs
+
+    settings = config.load(**flags)
+    logs.configure(settings.log_level)
+    for warning in settings.warnings:
+        log.warning(warning)
+    return settings
+
+
+def keep_postgres_drivers_out() -> None:
+    """Importing peewee takes three times as long where it finds drivers that nobody needs."""
+    from caelus import config
+
+    if "peewee" not in sys.modules and config.load().is_sqlite:
+        sys.modules.update(psycopg=None, psycopg2=None)
+
+
+def open_database(config, upgrade: bool = False) -> list[str]:
+    """Connect, and see to the schema; gives the migrations that `upgrade` applied."""
+    keep_postgres_drivers_out()
+    from caelus import database, migrate
+
+    database.connect(config)
+    with database.session():
+        return migrate.run(config) if upgrade else migrate.require_current(config) or []
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(*stops):
+    """Call `stops` on SIGTERM and SIGINT; the second signal kills."""
+
+    def handle(number, frame):
+        signal.signal(number, signal.SIG_DFL)
+        log.info("%s: stopping", signal.Signals(number).name)
+        for stop in stops:
+            stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve(words: dict) -> int:
+    config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
+    open_database(config, upgrade=True)
+    from caelus.api import Server
+    from caelus.process import Tools
+    from caelus.worker import Workers
+
+    tools = Tools(config)
+    server = Server(config.host, config.port)
+    workers = Workers(config.workers, tools)
+    with _stopped_by_signals(tools.cancel.set, server.stop):
+        workers.start()
+        log.info("serving %s with %d reconciler threads", server.url, config.workers)
+        server.run()
+        workers.stop()
+    log.info("stopped")
+    return 0
+
+
+def reconcile(words: dict) -> int:
+    config = configure()
+    open_database(config)
+    from caelus.process import Tools
+
+    tools = Tools(config)
+    with _stopped_by_signals(tools.cancel.set):
+        if words["--watch"]:
+            return _watch(config, tools)
+        if words["DEPLOYMENT_ID"] is None:
+            return _reconcile_due(tools)
+        return _reconcile_one(words["DEPLOYMENT_ID"], tools)
+
+
+def _watch(config, tools) -> int:
+    from caelus.worker import Workers
+
+    workers = Workers(max(1, config.workers), tools)
+    workers.start()
+    log.info("reconciling with %d threads", max(1, config.workers))
+    tools.cancel.wait()
+    workers.stop()
+    return 0
+
+
+def _reconcile_due(tools) -> int:
+    from caelus import reconcile as reconciler
+    from caelus import schemas, worker, yamltext
+    from caelus.models import now
+
+    started, outcomes = now(), []
+    while not tools.cancel.is_set():
+        deployment = reconciler.run_due(worker.name(), tools, started)
+        if deployment is None:
+            break
+        outcomes.append(schemas.outcome(deployment))
+    yamltext.dump(outcomes, sys.stdout)
+    return 0
+
+
+def _reconcile_one(text: str, tools) -> int:
+    from caelus import reconcile as reconciler
+    from caelus import schemas, worker, yamltext
+    from caelus.dispatch import whole_id
+    from caelus.models import ERROR
+
+    deployment_id = whole_id("deployment", text)
+    deployment = reconciler.run_now(worker.name(), tools, deployment_id)
+    yamltext.dump(schemas.outcome(deployment), sys.stdout)
+    return 1 if deployment.status == ERROR or tools.cancel.is_set() else 0
+
+
+def migrate(words: dict) -> int:
+    from caelus import yamltext
+
+    applied = open_database(configure(), upgrade=True)
+    from caelus.migrate import newest
+
+    yamltext.dump({"schema": newest()[-1], "applied": applied}, sys.stdout)
+    return 0
+
+
+COMMANDS = {
+    "serve": (SERVE, serve),
+    "reconcile": (RECONCILE, reconcile),
+    "migrate": (MIGRATE, migrate),
+}

@@ -1,0 +1,106 @@
+"""The schema's versions: is the database up to date, and bringing it there."""
+
+import logging
+import pathlib
+
+import peewee
+
+from caelus import database as db
+from caelus.config import Config
+from caelus.errors import ConfigError
+
+log = logging.getLogger("caelus.migrate")
+ADVISORY_LOCK = 0xCAE1
+_package = pathlib.Path(__file__).parent
+# Beside the package in a checkout, inside it once installed.
+_places = (_package / "migrations", _package.parent / "migrations")
+MIGRATIONS = next(place for place in _places if place.is_dir())
+
+
+def id_column(database) -> dict[str, str]:
+    """The column types that the two databases spell differently, for migrations to fill in."""
+    if isinstance(database, peewee.SqliteDatabase):
+        return {"id": "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "time": "DATETIME"}
+    return {"id": "SERIAL NOT NULL PRIMARY KEY", "time": "TIMESTAMP"}
+
+
+def newest() -> list[str]:
+    """The names of all migrations that this program knows, in order."""
+    return sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
+
+
+def applied() -> list[str]:
+    """The names of the migrations that the database has had; none for a new one."""
+    if not db.database.table_exists("migratehistory"):
+        return []
+    rows = db.database.execute_sql("SELECT name FROM migratehistory ORDER BY id")
+    return [name for (name,) in rows.fetchall()]
+
+
+def require_current(config: Config) -> None:
+    """Let a command go on: a new database gets its schema, any other must have this program's.
+
+    Raises ConfigError, with the command to run, for an older or a newer schema.
+    """
+    done = applied()
+    _refuse_newer(done)
+    if not done:
+        run(config)
+    elif set(newest()) - set(done):
+        raise ConfigError(
+            f"the database has schema {done[-1]}, this Caelus needs {newest()[-1]}; "
+            "run: caelus migrate"
+        )
+
+
+def run(config: Config) -> list[str]:
+    """Bring the schema up to date; gives the names of what was applied.
+
+    Under a lock against other processes, all or nothing. Call it before any thread starts:
+    peewee_migrate patches the whole process while it replays what was done.
+    """
+    done = applied()
+    _refuse_newer(done)
+    if not set(newest()) - set(done):
+        return []
+    steps = _run_sqlite(config) if config.is_sqlite else _run_postgres(db.database)
+    for name in steps:
+        log.info("applied migration %s", name)
+    return steps
+
+
+def _refuse_newer(done: list[str]) -> None:
+    unknown = sorted(set(done) - set(newest()))
+    if unknown:
+        raise ConfigError(
+            f"the database was made by a newer Caelus (schema {unknown[-1]}); "
+            "install that version or a newer one"
+        )
+
+
+def _run_sqlite(config: Config) -> list[str]:
+    # A connection of its own without foreign keys: SQLite changes a table by making it anew,
+    # and dropping the old one would cascade into its children.
+    own = db.sqlite(db.sqlite_path(config.database_url), foreign_keys=0)
+    try:
+        with own.atomic():
+            steps = _router(own).run()
+            broken = own.execute_sql("PRAGMA foreign_key_check").fetchall()
+            if broken:
+                raise ConfigError(f"the migration would leave {len(broken)} rows without parent")
+        return steps
+    finally:
+        own.close()
+
+
+def _run_postgres(database) -> list[str]:
+    with database.atomic():
+        database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (ADVISORY_LOCK,))
+        return _router(database.obj).run()
+
+
+def _router(database):
+    from peewee_migrate import Router
+
+    logging.getLogger("peewee_migrate").setLevel(logging.WARNING)
+    return Router(database, migrate_dir=str(MIGRATIONS))

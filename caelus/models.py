@@ -1,0 +1,138 @@
+"""The tables as Peewee models; `migrations/` makes them, indexes and all."""
+
+import datetime
+import json
+
+import peewee
+
+from caelus.database import database
+from caelus.validation import compact
+
+PROVISIONING, READY, ERROR, DELETING, DELETED = DEPLOYMENT_STATUSES = (
+    "provisioning",
+    "ready",
+    "error",
+    "deleting",
+    "deleted",
+)
+QUEUED, RUNNING, DONE, FAILED = JOB_STATUSES = ("queued", "running", "done", "failed")
+
+
+def now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class Id(peewee.AutoField):
+    """An id that never comes back: SQLite alone would give the newest deleted one again."""
+
+    def ddl(self, ctx):
+        nodes = super().ddl(ctx)
+        if isinstance(database.obj, peewee.SqliteDatabase):
+            nodes.nodes.append(peewee.SQL("AUTOINCREMENT"))
+        return nodes
+
+
+class Utc(peewee.DateTimeField):
+    """An aware UTC time; naive in the column, because the two databases differ on time zones."""
+
+    def db_value(self, value):
+        return value and value.astimezone(datetime.UTC).replace(tzinfo=None)
+
+    def python_value(self, value):
+        value = super().python_value(value)
+        return value and value.replace(tzinfo=datetime.UTC)
+
+
+class Json(peewee.TextField):
+    """A JSON document as text, so that it reads back the same from both databases."""
+
+    def db_value(self, value):
+        return None if value is None else compact(value)
+
+    def python_value(self, value):
+        return None if value is None else json.loads(value)
+
+
+class Row(peewee.Model):
+    id = Id()
+    created_at = Utc(default=now)
+
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class User(Row):
+    email = peewee.TextField()
+    email_key = peewee.TextField()  # what makes it unique: folded to one case
+    is_admin = peewee.BooleanField(default=False)
+    deleted_at = Utc(null=True)
+
+    class Meta:
+        table_name = "users"
+
+
+class Product(Row):
+    name = peewee.TextField()
+    description = peewee.TextField(null=True)
+    template_id = peewee.IntegerField(null=True)  # no constraint: the tables would be a circle
+    deleted_at = Utc(null=True)
+
+    class Meta:
+        table_name = "products"
+
+
+class Template(Row):
+    product = peewee.ForeignKeyField(Product)
+    chart_ref = peewee.TextField()
+    chart_version = peewee.TextField()
+    chart_digest = peewee.TextField(null=True)
+    version_label = peewee.TextField(null=True)
+    default_values_json = Json(null=True)
+    values_schema_json = Json(null=True)
+    capabilities_json = Json(null=True)
+    health_timeout_sec = peewee.IntegerField(null=True)
+    deleted_at = Utc(null=True)
+
+    class Meta:
+        table_name = "templates"
+
+
+class Deployment(Row):
+    user = peewee.ForeignKeyField(User)
+    desired_template = peewee.ForeignKeyField(Template)
+    applied_template = peewee.ForeignKeyField(Template, null=True)
+    domainname = peewee.TextField()
+    user_values_json = Json(null=True)
+    deployment_uid = peewee.TextField()
+    status = peewee.TextField()
+    generation = peewee.IntegerField(default=1)
+    last_error = peewee.TextField(null=True)
+    last_reconcile_at = Utc(null=True)
+    deleted_at = Utc(null=True)
+
+    class Meta:
+        table_name = "deployments"
+
+
+class Job(Row):
+    deployment = peewee.ForeignKeyField(Deployment)
+    reason = peewee.TextField()
+    status = peewee.TextField(default=QUEUED)
+    run_after = Utc(default=now)
+    attempt = peewee.IntegerField(default=0)  # how often it was started
+    locked_by = peewee.TextField(null=True)
+    locked_at = Utc(null=True)
+    last_error = peewee.TextField(null=True)
+    updated_at = Utc(default=now)
+
+    class Meta:
+        table_name = "jobs"
+
+
+MODELS = (User, Product, Template, Deployment, Job)
+
+
+def alive(model):
+    """Those rows of a model that are not deleted."""
+    return model.select().where(model.deleted_at.is_null())

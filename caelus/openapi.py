@@ -1,0 +1,97 @@
+"""The OpenAPI 3.1 document, made from the table of operations."""
+
+import functools
+import http
+
+from caelus import __version__
+from caelus.dispatch import Operation
+from caelus.operations import OPERATIONS
+from caelus.schemas import DOCUMENTS, ID
+
+REFUSALS = {
+    "400": "The body is not JSON.",
+    "404": "Not found.",
+    "409": "A rule forbids it, or a job is open.",
+    "413": "The body is over 1 MiB.",
+    "415": "The body is not declared as application/json.",
+    "422": "A field is missing, unknown or of the wrong shape.",
+}
+
+
+@functools.lru_cache(maxsize=1)
+def document() -> dict:
+    paths = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    paths["/healthz"] = {"get": _check("healthz", "Is the process alive?")}
+    paths["/readyz"] = {"get": _check("readyz", "Is the database reachable, its schema current?")}
+    paths["/readyz"]["get"]["responses"]["503"] = _answer("Not ready.", _reference("Problem"))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Caelus",
+            "version": __version__,
+            "description": "Instances of web apps for users, on a small Kubernetes, by Helm.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": paths,
+        "components": {"schemas": DOCUMENTS},
+    }
+
+
+def _operation(operation: Operation) -> dict:
+    described = {
+        "operationId": operation.command.replace("-", "_"),
+        "summary": operation.summary,
+        "description": f"On the command line: `caelus {operation.command}`",
+        "tags": [operation.shows],
+        "parameters": [_parameter(name, "path", ID) for name in operation.ids],
+        "responses": _responses(operation),
+    }
+    properties = operation.input["properties"]
+    if operation.method == "GET":
+        described["parameters"] += [_parameter(n, "query", s) for n, s in properties.items()]
+    elif properties:
+        content = {"application/json": {"schema": operation.input}}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
+def _parameter(name: str, place: str, schema: dict) -> dict:
+    return {"name": name, "in": place, "required": place == "path", "schema": schema}
+
+
+def _responses(operation: Operation) -> dict:
+    schema = _reference(operation.shows)
+    if operation.many:
+        schema = {"type": "array", "items": schema}
+    phrase = http.HTTPStatus(operation.status).phrase
+    done = {"description": phrase} if operation.status == 204 else _answer(phrase, schema)
+    refusals = ["404"] + ["409"] * operation.changes
+    refusals += ["422"] if operation.method == "GET" and operation.input["properties"] else []
+    refusals += ["400", "413", "415", "422"] if operation.method in ("POST", "PUT") else []
+    problems = {code: _problem(REFUSALS[code]) for code in sorted(refusals)}
+    return {str(operation.status): done} | problems | {"500": _problem("A fault of Caelus.")}
+
+
+def _problem(text: str) -> dict:
+    schema = _reference("Problem")
+    return {"description": text, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _answer(text: str, schema: dict) -> dict:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _reference(name: str) -> dict:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _check(name: str, summary: str) -> dict:
+    schema = {"type": "object", "properties": {"status": {"type": "string"}}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": ["Health"],
+        "responses": {"200": _answer("Yes.", schema)},
+    }

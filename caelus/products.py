@@ -1,0 +1,91 @@
+"""Products: families of applications, each with one template that is its canonical one."""
+
+import peewee
+
+from caelus.database import locked, page, unique
+from caelus.errors import Conflict, Invalid, NotFound
+from caelus.models import Deployment, Product, Template, alive, now
+from caelus.users import refuse_in_use
+
+KEEP = object()  # the argument was left out: null is a value
+
+
+def create(*, name: str, description: str | None = None, template_id: int | None = None) -> Product:
+    if template_id is not None:
+        _refuse_foreign(None, template_id)
+    with unique(f"a product named {name!r} exists already"):
+        product = Product.create(name=name, description=description)
+    return get(product_id=product.id)
+
+
+def find(*, limit: int | None = None, after: int | None = None) -> list[Product]:
+    return list(page(_with_template(), limit, after))
+
+
+def get(*, product_id: int) -> Product:
+    """The live product, its canonical template as `.canonical` (None without one)."""
+    return _found(_with_template().where(Product.id == product_id), product_id)
+
+
+def get_locked(product_id: int, share: bool = False) -> Product:
+    """The live product, locked until the transaction ends.
+
+    This one lock guards a product and all its templates: shared by who is going to use them,
+    alone for who changes them.
+    """
+    query = locked(alive(Product).where(Product.id == product_id), share)
+    return _found(query, product_id)
+
+
+def update(*, product_id: int, template_id=KEEP, description=KEEP) -> Product:
+    if template_id is KEEP and description is KEEP:
+        raise Invalid(("template_id", "or description must be given"))
+    product = get_locked(product_id)
+    if template_id is not KEEP:
+        if template_id is not None:
+            _refuse_foreign(product, template_id)
+        product.template_id = template_id
+    if description is not KEEP:
+        product.description = description
+    product.save()
+    return get(product_id=product_id)
+
+
+def delete(*, product_id: int) -> Product:
+    """Delete the product and its templates; it answers as it last was."""
+    get_locked(product_id)
+    product = get(product_id=product_id)
+    mine = Template.select(Template.id).where(Template.product == product_id)
+    refuse_in_use(f"product {product_id}", Deployment.desired_template.in_(mine))
+    at = now()
+    live = Template.deleted_at.is_null()
+    Template.update(deleted_at=at).where(Template.product == product_id, live).execute()
+    Product.update(deleted_at=at).where(Product.id == product_id).execute()
+    return product
+
+
+def _with_template():
+    on = (Product.template_id == Template.id) & Template.deleted_at.is_null()
+    return (
+        alive(Product)
+        .select(Product, Template)
+        .join(Template, peewee.JOIN.LEFT_OUTER, on=on, attr="canonical")
+    )
+
+
+def _refuse_foreign(product: Product | None, template_id: int) -> None:
+    template = alive(Template).where(Template.id == template_id).first()
+    if template is None:
+        raise NotFound(f"template {template_id} not found")
+    if product is None or template.product_id != product.id:
+        raise Conflict(
+            f"template {template_id} belongs to product {template.product_id}; "
+            "a product's canonical template must be one of its own"
+        )
+
+
+def _found(query, product_id: int) -> Product:
+    product = query.first()
+    if product is None:
+        raise NotFound(f"product {product_id} not found")
+    return product

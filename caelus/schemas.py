@@ -1,0 +1,241 @@
+"""The shapes that REST and CLI show: what goes in, what comes out, how rows become documents."""
+
+import datetime
+
+from caelus.models import (
+    DEPLOYMENT_STATUSES,
+    JOB_STATUSES,
+    Deployment,
+    Job,
+    Product,
+    Template,
+    User,
+)
+
+# Input: JSON Schemas of a request's body or query, one field a constant
+
+ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+OPTIONAL_ID = ID | {"type": ["integer", "null"]}
+TEXT = {"type": "string", "maxLength": 10_000}
+OPTIONAL_TEXT = TEXT | {"type": ["string", "null"]}
+WORD = {"type": "string", "minLength": 1, "format": "word"}
+OPTIONAL_OBJECT = {"type": ["object", "null"]}
+EMAIL = {"type": "string", "format": "email"}
+DOMAIN = {"type": "string", "format": "hostname"}
+NAME = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
+DIGEST = {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}$", "maxLength": 71}
+SECONDS = {"type": ["integer", "null"], "minimum": 1, "maximum": 86_400}
+STATUS = {"type": "string", "enum": list(DEPLOYMENT_STATUSES)}
+JOB_STATUS = {"type": "string", "enum": list(JOB_STATUSES)}
+PAGE = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+    "after": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+}
+
+
+def fields(required: str = "", **properties) -> dict:
+    """An input schema: an object with these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required.split(),
+        "additionalProperties": False,
+    }
+
+
+# Output: documents. A row that a query has not loaded is never touched: no query per row.
+
+
+def user(row: User) -> dict:
+    return {
+        "id": row.id,
+        "email": row.email,
+        "is_admin": row.is_admin,
+        "created_at": time(row.created_at),
+    }
+
+
+def product(row: Product) -> dict:
+    canonical = getattr(row, "canonical", None)
+    return _product(row) | {"template": canonical and _template(canonical, row)}
+
+
+def template(row: Template) -> dict:
+    return _template(row, row.product)
+
+
+def deployment(row: Deployment) -> dict:
+    product = row.desired_template.product
+    applied = row.applied_template
+    return {
+        "id": row.id,
+        "user_id": row.user_id,
+        "desired_template_id": row.desired_template_id,
+        "applied_template_id": row.applied_template_id,
+        "domainname": row.domainname,
+        "user_values_json": row.user_values_json,
+        "deployment_uid": row.deployment_uid,
+        "status": row.status,
+        "generation": row.generation,
+        "last_error": row.last_error,
+        "last_reconcile_at": time(row.last_reconcile_at),
+        "created_at": time(row.created_at),
+        "deleted_at": time(row.deleted_at),
+        "user": user(row.user),
+        "desired_template": _template(row.desired_template, product),
+        "applied_template": applied and _template(applied, product),
+    }
+
+
+def job(row: Job) -> dict:
+    return {
+        "id": row.id,
+        "deployment_id": row.deployment_id,
+        "reason": row.reason,
+        "status": row.status,
+        "run_after": time(row.run_after),
+        "attempt": row.attempt,
+        "locked_by": row.locked_by,
+        "locked_at": time(row.locked_at),
+        "last_error": row.last_error,
+        "created_at": time(row.created_at),
+        "updated_at": time(row.updated_at),
+    }
+
+
+def outcome(row: Deployment) -> dict:
+    """What `reconcile` prints of a deployment."""
+    return {
+        "deployment_id": row.id,
+        "status": row.status,
+        "applied_template_id": row.applied_template_id,
+        "last_error": row.last_error,
+        "last_reconcile_at": time(row.last_reconcile_at),
+    }
+
+
+def time(value: datetime.datetime | None) -> str | None:
+    """ISO 8601 in UTC, with Z; microseconds always, so that it sorts as text."""
+    return value and f"{value:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _product(row: Product) -> dict:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "template_id": row.template_id,
+        "created_at": time(row.created_at),
+    }
+
+
+def _template(row: Template, product: Product) -> dict:
+    return {
+        "id": row.id,
+        "product_id": row.product_id,
+        "chart_ref": row.chart_ref,
+        "chart_version": row.chart_version,
+        "chart_digest": row.chart_digest,
+        "version_label": row.version_label,
+        "default_values_json": row.default_values_json,
+        "values_schema_json": row.values_schema_json,
+        "capabilities_json": row.capabilities_json,
+        "health_timeout_sec": row.health_timeout_sec,
+        "created_at": time(row.created_at),
+        "product": _product(product),
+    }
+
+
+# Output: JSON Schemas of the documents, for OpenAPI and for what a request body may repeat
+
+
+def _object(**properties) -> dict:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _nullable(kind: str) -> dict:
+    return {"type": [kind, "null"]}
+
+
+def _nullable_ref(name: str) -> dict:
+    return {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}
+
+
+_TIME = {"type": "string", "format": "date-time"}
+_OPTIONAL_TIME = _TIME | {"type": ["string", "null"]}
+_INTEGER = {"type": "integer"}
+_STRING = {"type": "string"}
+_PRODUCT = _object(
+    id=_INTEGER,
+    name=_STRING,
+    description=_nullable("string"),
+    template_id=_nullable("integer"),
+    created_at=_TIME,
+)
+DOCUMENTS = {
+    "User": _object(id=_INTEGER, email=_STRING, is_admin={"type": "boolean"}, created_at=_TIME),
+    "Product": _object(**_PRODUCT["properties"], template=_nullable_ref("Template")),
+    "Template": _object(
+        id=_INTEGER,
+        product_id=_INTEGER,
+        chart_ref=_STRING,
+        chart_version=_STRING,
+        chart_digest=_nullable("string"),
+        version_label=_nullable("string"),
+        default_values_json=_nullable("object"),
+        values_schema_json=_nullable("object"),
+        capabilities_json=_nullable("object"),
+        health_timeout_sec=_nullable("integer"),
+        created_at=_TIME,
+        product=_PRODUCT,
+    ),
+    "Deployment": _object(
+        id=_INTEGER,
+        user_id=_INTEGER,
+        desired_template_id=_INTEGER,
+        applied_template_id=_nullable("integer"),
+        domainname=_STRING,
+        user_values_json=_nullable("object"),
+        deployment_uid=_STRING,
+        status=STATUS,
+        generation=_INTEGER,
+        last_error=_nullable("string"),
+        last_reconcile_at=_OPTIONAL_TIME,
+        created_at=_TIME,
+        deleted_at=_OPTIONAL_TIME,
+        user={"$ref": "#/components/schemas/User"},
+        desired_template={"$ref": "#/components/schemas/Template"},
+        applied_template=_nullable_ref("Template"),
+    ),
+    "Job": _object(
+        id=_INTEGER,
+        deployment_id=_INTEGER,
+        reason={"type": "string", "enum": ["create", "update", "delete", "drift"]},
+        status=JOB_STATUS,
+        run_after=_TIME,
+        attempt=_INTEGER,
+        locked_by=_nullable("string"),
+        locked_at=_OPTIONAL_TIME,
+        last_error=_nullable("string"),
+        created_at=_TIME,
+        updated_at=_TIME,
+    ),
+    "Problem": {
+        "type": "object",
+        "description": "What went wrong (RFC 9457).",
+        "properties": {
+            "title": _STRING,
+            "status": _INTEGER,
+            "detail": _STRING,
+            "errors": {"type": "array", "items": _object(field=_STRING, message=_STRING)},
+        },
+        "required": ["title", "status", "detail"],
+    },
+}
+SHOWN = {
+    "User": user,
+    "Product": product,
+    "Template": template,
+    "Deployment": deployment,
+    "Job": job,
+}

@@ -1,0 +1,71 @@
+"""Templates: the immutable versions of a product, each a chart with its values and rules."""
+
+import re
+
+from caelus import products, values
+from caelus.database import page, unique
+from caelus.errors import Invalid, NotFound
+from caelus.models import Deployment, Product, Template, now
+from caelus.users import refuse_in_use
+
+PASSWORD_IN_URL = re.compile(r"[^/]*://[^/]*@")
+
+
+def create(*, product_id: int, chart_ref: str, chart_version: str, **fields) -> Template:
+    """`fields`: the other columns of a template, as in the contract.
+
+    Raises Conflict for a schema, default values or bindings that could never work.
+    """
+    if PASSWORD_IN_URL.match(chart_ref):
+        raise Invalid(("chart_ref", "must not carry a user name or password"))
+    product = products.get_locked(product_id)
+    values.check_template(
+        fields.get("default_values_json"),
+        fields.get("values_schema_json"),
+        fields.get("capabilities_json"),
+    )
+    taken = f"product {product_id} has a template of {chart_ref} {chart_version} already"
+    with unique(taken):
+        return Template.create(
+            product=product, chart_ref=chart_ref, chart_version=chart_version, **fields
+        )
+
+
+def find(*, product_id: int, limit: int | None = None, after: int | None = None) -> list[Template]:
+    products.get(product_id=product_id)
+    return list(page(_alive().where(Template.product == product_id), limit, after))
+
+
+def get(*, product_id: int, template_id: int) -> Template:
+    return _found(_alive().where(Template.product == product_id), template_id)
+
+
+def get_locked(template_id: int) -> Template:
+    """The live template of a live product, kept from being deleted until the transaction ends."""
+    template = _found(_alive(), template_id)
+    products.get_locked(template.product_id, share=True)
+    return _found(_alive(), template_id)
+
+
+def delete(*, product_id: int, template_id: int) -> Template:
+    """Delete the template; a product whose canonical one it was is left without."""
+    products.get_locked(product_id)
+    template = get(product_id=product_id, template_id=template_id)
+    in_use = (Deployment.desired_template == template) | (Deployment.applied_template == template)
+    refuse_in_use(f"template {template_id}", in_use)
+    Template.update(deleted_at=now()).where(Template.id == template_id).execute()
+    canonical = Product.template_id == template_id
+    Product.update(template_id=None).where(Product.id == product_id, canonical).execute()
+    return template
+
+
+def _alive():
+    live = Template.deleted_at.is_null() & Product.deleted_at.is_null()
+    return Template.select(Template, Product).join(Product).where(live)
+
+
+def _found(query, template_id: int) -> Template:
+    template = query.where(Template.id == template_id).first()
+    if template is None:
+        raise NotFound(f"template {template_id} not found")
+    return template

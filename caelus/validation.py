@@ -1,0 +1,273 @@
+"""JSON documents and JSON Schema: what is safe to store, and what breaks a schema.
+
+The only user of jsonschema. It never fetches a `$ref`, and its messages name the place and the
+rule but never the value, which may be a secret.
+"""
+
+import functools
+import itertools
+import json
+import re
+
+from caelus.errors import Conflict, Invalid, TooLarge
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 100
+MAX_NODES = 1_000_000
+MAX_ERRORS = 10
+Errors = list[tuple[tuple, str]]  # [(path, message)], a path being keys and indexes
+
+
+def parse_json(text: str | bytes):
+    """The document in `text`. Raises ValueError with one sentence for what is not plain JSON."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as e:
+        raise ValueError(f"not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from None
+    except UnicodeDecodeError:
+        raise ValueError("not JSON: the text is not UTF-8") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError as e:  # Python refuses integers of thousands of digits
+        raise ValueError(f"not JSON: {str(e).partition(';')[0]}") from None
+
+
+def _refuse_constant(name: str):
+    raise ValueError(f"{name} is no JSON number")
+
+
+def from_text(schema: dict, text: str):
+    """What `text` of a query or command line means: a number where `schema` wants one."""
+    wants = schema.get("type", "string")
+    if "integer" in wants and re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    return text
+
+
+def check_document(document) -> None:
+    """Refuse what no database, YAML or Go program could carry unharmed.
+
+    Raises Invalid for NUL and lone surrogates, for numbers beyond 64 bits and for deep nesting,
+    TooLarge for too many parts (YAML aliases make large ones out of little text).
+    """
+    stack, seen = [((), document)], 0
+    while stack:
+        path, value = stack.pop()
+        seen += 1
+        if seen > MAX_NODES:
+            raise TooLarge(f"the document has more than {MAX_NODES} parts")
+        if len(path) > MAX_DEPTH:
+            raise Invalid((dotted(path[:3]), f"is nested deeper than {MAX_DEPTH} levels"))
+        if message := _unstorable(value):
+            raise Invalid((dotted(path), message))
+        if isinstance(value, dict):
+            for key, item in value.items():
+                if _unstorable(key):
+                    raise Invalid((dotted(path), "has a key with a NUL or a lone surrogate"))
+                stack.append(((*path, key), item))
+        elif isinstance(value, list):
+            stack.extend(((*path, index), item) for index, item in enumerate(value))
+
+
+def _unstorable(value) -> str | None:
+    if isinstance(value, str):
+        if "\0" in value:
+            return "must not hold a NUL character"
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            return "must not hold a lone surrogate"
+    elif isinstance(value, int) and abs(value) >= 2**63:
+        return "must fit into 64 bits"
+    elif isinstance(value, float) and value - value != 0:
+        return "must be a finite number"
+    return None
+
+
+def compact(document) -> str:
+    """A document as JSON text, in real UTF-8: Go programs refuse surrogate escapes."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def dotted(path: tuple) -> str:
+    """A path as a field's name: `user.hosts.0`."""
+    return ".".join(printable(str(part)) for part in path) or "document"
+
+
+def pointer(path: tuple) -> str:
+    """A path as a JSON Pointer (RFC 6901): `/user/hosts/0`."""
+    parts = (printable(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{part}" for part in parts)
+
+
+def printable(text: str, most: int = 100) -> str:
+    """`text` cut to `most` characters, and such that UTF-8 can carry it."""
+    safe = text.encode("utf-8", "backslashreplace").decode()
+    return safe if len(safe) <= most else f"{safe[:most]}..."
+
+
+@functools.lru_cache(maxsize=1)
+def input_formats():
+    """The formats of Caelus's own input schemas; all of them match the whole string."""
+    import jsonschema
+
+    checker = jsonschema.FormatChecker(formats=())
+    label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    for name, longest, pattern in (
+        ("hostname", 253, rf"(?i){label}(\.{label})*"),
+        ("email", 254, r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+"),
+        ("word", 2000, r"[^-\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*"),
+    ):
+        checker.checks(name)(functools.partial(_matches, re.compile(pattern), longest))
+    return checker
+
+
+def _matches(pattern: re.Pattern, longest: int, value) -> bool:
+    return not isinstance(value, str) or (
+        len(value) <= longest and pattern.fullmatch(value) is not None
+    )
+
+
+def input_errors(schema: dict, document) -> Errors:
+    """What is wrong with a request against one of Caelus's own input schemas."""
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(schema, format_checker=input_formats())
+    return _collect(validator.iter_errors(document))
+
+
+def schema_errors(schema: dict, document, within=(), rules=None) -> Errors:
+    """What is wrong with `document` against the part of a template's schema at path `within`.
+
+    Only of the kinds (JSON Schema keywords) in `rules`, if given. Raises Conflict where the
+    schema can't be evaluated.
+    """
+    validator = _validator(schema)
+    part = functools.reduce(lambda node, key: node[key], within, schema)
+    try:
+        errors = validator.descend(document, part)
+        return _collect(e for e in errors if rules is None or e.validator in rules)
+    except RecursionError:
+        raise Conflict("the values schema refers to itself without end") from None
+    except Exception as e:
+        if type(e).__module__.startswith("referencing"):
+            raise Conflict(f"the values schema has a $ref that leads nowhere: {e}") from None
+        raise
+
+
+def check_schema(schema: dict) -> None:
+    """Refuse what is not valid JSON Schema, or has a `$ref` that leads out of it.
+
+    Raises Conflict with the place named.
+    """
+    import jsonschema
+
+    unknown = jsonschema.validators.validator_for(schema, default=None) is None
+    if "$schema" in schema and unknown:
+        raise Conflict(f"values schema: $schema {printable(str(schema['$schema']))} is not known")
+    try:
+        type(_validator(schema)).check_schema(schema)
+        _check_references(schema)
+    except jsonschema.SchemaError as e:
+        place = pointer(tuple(e.absolute_path)) or "the top"
+        raise Conflict(f"values schema: at {place}: {_message(e)}") from None
+    except RecursionError:
+        raise Conflict("values schema: nested too deeply to be checked") from None
+
+
+def _validator(schema: dict):
+    import jsonschema
+    from jsonschema_specifications import REGISTRY  # the drafts' own; it has no way to fetch more
+
+    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    return kind(schema, registry=REGISTRY, format_checker=kind.FORMAT_CHECKER)
+
+
+def _check_references(schema: dict) -> None:
+    import referencing.exceptions
+    from jsonschema_specifications import REGISTRY
+    from referencing.jsonschema import DRAFT202012
+
+    root = referencing.Resource.from_contents(schema, default_specification=DRAFT202012)
+    registry = REGISTRY.with_resource(root.id() or "", root)
+    stack = [(root, registry.resolver_with_root(root))]
+    while stack:
+        resource, resolver = stack.pop()
+        contents = resource.contents if isinstance(resource.contents, dict) else {}
+        reference = contents.get("$ref")
+        try:
+            if isinstance(reference, str):
+                resolver.lookup(reference)
+        except referencing.exceptions.Unresolvable:
+            raise Conflict(
+                f"values schema: $ref {printable(reference)!r} leads nowhere; "
+                "only references inside the schema are followed"
+            ) from None
+        stack.extend((sub, resolver.in_subresource(sub)) for sub in resource.subresources())
+
+
+def _collect(errors) -> Errors:
+    found = {}
+    for error in itertools.islice(errors, MAX_ERRORS):
+        for path in _places(error):
+            found[path] = _message(error)
+    return list(found.items())
+
+
+def _places(error):
+    path = tuple(error.absolute_path)
+    if error.validator == "required":
+        return [(*path, name) for name in error.validator_value if name not in error.instance]
+    if error.validator == "additionalProperties" and error.validator_value is False:
+        known = error.schema.get("properties", {})
+        patterns = error.schema.get("patternProperties", {})
+        extra = (
+            key
+            for key in error.instance
+            if key not in known and not any(re.search(p, key) for p in patterns)
+        )
+        return [(*path, key) for key in itertools.islice(extra, MAX_ERRORS)]
+    return [path]
+
+
+def _message(error) -> str:
+    rule, value = error.validator, error.validator_value
+    if rule == "minLength" and value == 1:
+        return "must not be empty"
+    shown = printable(json.dumps(value, ensure_ascii=False), 300)
+    if rule == "type":
+        shown = " or ".join([value] if isinstance(value, str) else value)
+    if rule == "format" and value in WORDED_FORMATS:
+        return f"must be {WORDED_FORMATS[value]}"
+    return MESSAGES.get(rule, "breaks the rule {rule}: {shown}").format(rule=rule, shown=shown)
+
+
+WORDED_FORMATS = {
+    "hostname": "a host name (RFC 1123), such as cloud.example.org",
+    "email": "an e-mail address, such as ada@example.org",
+    "word": "one word that does not begin with a hyphen",
+}
+MESSAGES = {
+    "type": "must be of type {shown}",
+    "required": "is missing",
+    "additionalProperties": "is not a known field",
+    "unevaluatedProperties": "has a field that is not known",
+    "enum": "must be one of {shown}",
+    "const": "must be {shown}",
+    "minimum": "must be at least {shown}",
+    "maximum": "must be at most {shown}",
+    "exclusiveMinimum": "must be greater than {shown}",
+    "exclusiveMaximum": "must be less than {shown}",
+    "multipleOf": "must be a multiple of {shown}",
+    "minLength": "must have at least {shown} characters",
+    "maxLength": "must have at most {shown} characters",
+    "pattern": "must match the pattern {shown}",
+    "format": "must be of format {shown}",
+    "minItems": "must have at least {shown} items",
+    "maxItems": "must have at most {shown} items",
+    "uniqueItems": "must not repeat an item",
+    "minProperties": "must have at least {shown} fields",
+    "maxProperties": "must have at most {shown} fields",
+    "anyOf": "fits none of the forms that the schema allows",
+    "oneOf": "must fit exactly one of the forms that the schema allows",
+    "not": "is what the schema forbids",
+    None: "is not allowed",
+}

@@ -1,0 +1,238 @@
+"""The values that helm gets: defaults, the user's own, and what a template's bindings add.
+
+Everything here is pure: documents in, documents out.
+"""
+
+import copy
+import re
+
+from caelus import validation
+from caelus.errors import Conflict
+
+REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
+_TOKEN = re.compile(r"\$\$|\$\{([^{}$]*)\}|\$")
+_ESCAPE = re.compile(r"~(?![01])")
+MISSING = object()
+# Rules that more values can't satisfy: merging adds and replaces, it never takes away.
+_FINAL_RULES = {"type", "enum", "const", "pattern", "minimum", "maximum", "additionalProperties"}
+# Keywords behind which a property may hide: what they hold is not searched.
+_OPEN_KEYWORDS = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then", "else"} | {
+    "patternProperties",
+    "dependentSchemas",
+}
+
+
+def check_template(defaults: dict | None, schema: dict | None, capabilities: dict | None) -> None:
+    """Refuse a template of which no deployment could ever be made.
+
+    Raises Conflict with the place named: a bad schema, default values that break it whatever a
+    user sets, a binding that can never resolve.
+    """
+    if schema is not None:
+        validation.check_schema(schema)
+    bindings = _checked_bindings((capabilities or {}).get("bindings"))
+    _check_pointers(defaults or {}, bindings)
+    for place, parts in bindings.items():
+        for reference in (part for part in parts if isinstance(part, tuple)):
+            _check_reference(place, reference, defaults or {}, schema)
+    if schema is not None:
+        _check_defaults(defaults or {}, schema, bindings)
+
+
+def check_user_values(schema: dict | None, user_values: dict | None) -> None:
+    """Refuse user values that the template does not take. Raises Conflict with the places."""
+    if not user_values:
+        return
+    properties = (schema or {}).get("properties") or {}
+    if "user" not in properties:
+        raise Conflict("user values are not allowed: the template's schema has no properties.user")
+    _refuse("user values", validation.schema_errors(schema, user_values, ("properties", "user")))
+
+
+def final_values(
+    defaults: dict | None,
+    schema: dict | None,
+    capabilities: dict | None,
+    user_values: dict | None,
+    facts: dict,
+) -> dict:
+    """The values for helm; `facts` holds `domainname`, `deployment_uid`, `user`, `product`.
+
+    Raises Conflict where a binding does not fit the values or the result breaks the schema.
+    """
+    values = merge(defaults or {}, {"user": user_values} if user_values else {})
+    bindings = _checked_bindings((capabilities or {}).get("bindings"))
+    context = facts | {"values": values}
+    result = copy.deepcopy(values)
+    for place, parts in bindings.items():
+        bound = _render(parts, context)
+        if bound is not MISSING:
+            _put(result, place, copy.deepcopy(bound))
+    if schema is not None:
+        _refuse("values", validation.schema_errors(schema, result))
+    return result
+
+
+def merge(base: dict, over: dict) -> dict:
+    """`over` laid on `base`: objects merge by key, anything else replaces. Shares no object."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        result[key] = merge(old, value) if both else value
+    return copy.deepcopy(result)
+
+
+def _refuse(what: str, errors: validation.Errors) -> None:
+    if errors:
+        listed = "; ".join(f"{validation.pointer(path) or '/'} {text}" for path, text in errors)
+        raise Conflict(f"{what} are not valid: {listed}")
+
+
+# Bindings: {JSON Pointer: string template}, read into {pointer: [text or reference path]}
+
+
+def _checked_bindings(bindings) -> dict[str, list]:
+    if bindings is None:
+        return {}
+    if not isinstance(bindings, dict):
+        raise Conflict("capabilities: /bindings must be an object of pointer: template")
+    return {place: _parse(place, template) for place, template in bindings.items()}
+
+
+def _parse(place: str, template) -> list:
+    if not place.startswith("/") or _ESCAPE.search(place):
+        raise Conflict(f"binding {place!r}: a JSON Pointer begins with / and escapes ~ as ~0")
+    if not isinstance(template, str):
+        raise Conflict(f"binding {place}: the template must be a string")
+    parts, at = [], 0
+    for token in _TOKEN.finditer(template):
+        parts.append(template[at : token.start()])
+        at = token.end()
+        if token[0] == "$":
+            raise Conflict(f"binding {place}: write $$ for a dollar sign, ${{name}} for a value")
+        parts.append("$" if token[0] == "$$" else tuple(token[1].split(".")))
+    parts.append(template[at:])
+    return [part for part in parts if part != ""]
+
+
+def _check_reference(place: str, reference: tuple, defaults: dict, schema: dict | None) -> None:
+    name = ".".join(reference)
+    if name in REFERENCES:
+        return
+    if reference[0] != "values" or "" in reference:
+        raise Conflict(
+            f"binding {place}: ${{{name}}} is not known; "
+            f"there are {', '.join(REFERENCES)} and values.*"
+        )
+    path = reference[1:]
+    if _look_up(defaults, path) is not MISSING:
+        return
+    user = ((schema or {}).get("properties") or {}).get("user", False)
+    if path[0] != "user" or not _may_hold(user, path[1:]):
+        raise Conflict(
+            f"binding {place}: ${{{name}}} can never resolve: neither the default values nor "
+            "the schema's properties.user have it"
+        )
+
+
+def _may_hold(schema, path: tuple) -> bool:
+    """Could a document that fits `schema` have something at `path`? True where unsure."""
+    if isinstance(schema, bool) or not path:
+        return bool(schema)
+    if _OPEN_KEYWORDS & schema.keys():
+        return True
+    head, rest = path[0], path[1:]
+    if head in schema.get("properties", {}):
+        return _may_hold(schema["properties"][head], rest)
+    kinds = schema.get("type", ["object", "array"])
+    if "array" in kinds and head.isdigit():
+        return _may_hold(schema.get("items", True), rest)
+    return "object" in kinds and _may_hold(schema.get("additionalProperties", True), rest)
+
+
+def _check_pointers(defaults: dict, bindings: dict) -> None:
+    values = copy.deepcopy(defaults)
+    for place, parts in bindings.items():
+        _put(values, place, {} if len(parts) == 1 and isinstance(parts[0], tuple) else "")
+
+
+def _check_defaults(defaults: dict, schema: dict, bindings: dict) -> None:
+    bound = [_tokens(place) for place in bindings]
+    errors = validation.schema_errors(schema, defaults, rules=_FINAL_RULES)
+    wrong = [
+        (path, text)
+        for path, text in errors
+        if not any(_overlap(tuple(map(str, path)), other) for other in bound)
+    ]
+    _refuse("default values", wrong)
+
+
+def _overlap(path: tuple, other: tuple) -> bool:
+    return all(a == b for a, b in zip(path, other, strict=False))
+
+
+def _render(parts: list, context: dict):
+    """The bound value, or MISSING where a reference has none."""
+    if len(parts) == 1 and isinstance(parts[0], tuple):
+        return _look_up(context, parts[0])
+    text = ""
+    for part in parts:
+        value = part if isinstance(part, str) else _look_up(context, part)
+        if value is MISSING or value is None:
+            return MISSING
+        text += value if isinstance(value, str) else validation.compact(value)
+    return text
+
+
+def _look_up(document, path: tuple):
+    for part in path:
+        if isinstance(document, dict) and part in document:
+            document = document[part]
+        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
+            document = document[int(part)]
+        else:
+            return MISSING
+    return document
+
+
+def _tokens(place: str) -> tuple[str, ...]:
+    return tuple(t.replace("~1", "/").replace("~0", "~") for t in place.split("/")[1:])
+
+
+def _put(document: dict, place: str, value) -> None:
+    """Set what is at a JSON Pointer, making what is missing on the way.
+
+    A missing container becomes a list where the pointer goes on with `0` or `-`, else an object.
+    """
+    *way, last = _tokens(place)
+    node = document
+    for token, following in zip(way, [*way[1:], last], strict=True):
+        child = _child(node, token, place)
+        if child is None:
+            child = [] if following in ("0", "-") else {}
+            _assign(node, token, child, place)
+        node = child
+    _child(node, last, place)
+    _assign(node, last, value, place)
+
+
+def _child(node, token: str, place: str):
+    if isinstance(node, dict):
+        return node.get(token)
+    if not isinstance(node, list):
+        raise Conflict(f"binding {place} can never resolve: there is a plain value in its way")
+    if token == "-" or token == str(len(node)):
+        return None
+    if not (token.isascii() and token.isdigit() and int(token) < len(node)):
+        raise Conflict(f"binding {place} can never resolve: a list on its way has no item {token}")
+    return node[int(token)]
+
+
+def _assign(node, token: str, value, place: str) -> None:
+    if isinstance(node, dict):
+        node[token] = value
+    elif token == "-" or int(token) == len(node):
+        node.append(value)
+    else:
+        node[int(token)] = value

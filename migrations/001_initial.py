@@ -1,0 +1,91 @@
+"""The first schema: users, products, templates, deployments, jobs, and the rules as indexes."""
+
+from caelus.migrate import id_column
+
+TABLES = """
+CREATE TABLE users (
+    id {id},
+    created_at {time} NOT NULL,
+    email TEXT NOT NULL,
+    email_key TEXT NOT NULL,
+    is_admin BOOLEAN NOT NULL,
+    deleted_at {time}
+);
+CREATE UNIQUE INDEX users_email_alive ON users (email_key) WHERE deleted_at IS NULL;
+
+CREATE TABLE products (
+    id {id},
+    created_at {time} NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT,
+    template_id INTEGER,
+    deleted_at {time}
+);
+CREATE UNIQUE INDEX products_name_alive ON products (name) WHERE deleted_at IS NULL;
+
+CREATE TABLE templates (
+    id {id},
+    created_at {time} NOT NULL,
+    product_id INTEGER NOT NULL REFERENCES products (id),
+    chart_ref TEXT NOT NULL,
+    chart_version TEXT NOT NULL,
+    chart_digest TEXT,
+    version_label TEXT,
+    default_values_json TEXT,
+    values_schema_json TEXT,
+    capabilities_json TEXT,
+    health_timeout_sec INTEGER,
+    deleted_at {time}
+);
+CREATE INDEX template_product_id ON templates (product_id);
+CREATE UNIQUE INDEX templates_chart_alive ON templates (product_id, chart_ref, chart_version)
+    WHERE deleted_at IS NULL;
+
+CREATE TABLE deployments (
+    id {id},
+    created_at {time} NOT NULL,
+    user_id INTEGER NOT NULL REFERENCES users (id),
+    desired_template_id INTEGER NOT NULL REFERENCES templates (id),
+    applied_template_id INTEGER REFERENCES templates (id),
+    domainname TEXT NOT NULL,
+    user_values_json TEXT,
+    deployment_uid TEXT NOT NULL,
+    status TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    last_error TEXT,
+    last_reconcile_at {time},
+    deleted_at {time}
+);
+CREATE INDEX deployment_user_id ON deployments (user_id);
+CREATE INDEX deployment_desired_template_id ON deployments (desired_template_id);
+CREATE INDEX deployment_applied_template_id ON deployments (applied_template_id);
+CREATE UNIQUE INDEX deployments_uid ON deployments (deployment_uid);
+CREATE UNIQUE INDEX deployments_domain_alive ON deployments (domainname) WHERE status <> 'deleted';
+
+CREATE TABLE jobs (
+    id {id},
+    created_at {time} NOT NULL,
+    deployment_id INTEGER NOT NULL REFERENCES deployments (id),
+    reason TEXT NOT NULL,
+    status TEXT NOT NULL,
+    run_after {time} NOT NULL,
+    attempt INTEGER NOT NULL,
+    locked_by TEXT,
+    locked_at {time},
+    last_error TEXT,
+    updated_at {time} NOT NULL
+);
+CREATE INDEX job_deployment_id ON jobs (deployment_id);
+CREATE INDEX jobs_due ON jobs (run_after, id) WHERE status = 'queued';
+CREATE UNIQUE INDEX jobs_one_open ON jobs (deployment_id) WHERE status IN ('queued', 'running')
+"""
+
+
+def migrate(migrator, database, fake=False, **kwargs):
+    for statement in TABLES.format(**id_column(database)).split(";"):
+        migrator.sql(statement)
+
+
+def rollback(migrator, database, fake=False, **kwargs):
+    for table in ("jobs", "deployments", "templates", "products", "users"):
+        migrator.sql(f"DROP TABLE {table}")
