@@ -205,9 +205,9 @@ def _put(document: dict, place: str, value) -> None:
 
     A missing container becomes a list where the pointer goes on with `0` or `-`, else an object.
     """
-    *way, last = _tokens(place)
+    *way, last = tokens = _tokens(place)
     node = document
-    for token, following in zip(way, [*way[1:], last], strict=True):
+    for token, following in zip(way, tokens[1:], strict=True):
         child = _child(node, token, place)
         if child is None:
             child = [] if following in ("0", "-") else {}

@@ -1,0 +1,210 @@
+"""Fixtures: a database of each kind, the two surfaces over it, a Kubernetes API, real helm."""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import urllib.parse
+from dataclasses import dataclass
+
+import falcon.testing
+import psycopg
+import pytest
+import yaml
+
+from caelus import config, database, machine
+from caelus.api import create_app
+from caelus.cli import main
+from caelus.operations import BY_COMMAND
+from tests.postgres import find_postgres, private_postgres
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path):
+    """No setting of the machine that runs the tests reaches them."""
+    for name in os.environ:
+        if name.startswith("CAELUS_") and not name.startswith("CAELUS_TEST_"):
+            monkeypatch.delenv(name)
+    for name in ("DATABASE_URL", "KUBECONFIG", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CAELUS_DATA_DIR", str(tmp_path / "data"))
+    # What `main` sets for the whole process must not outlive the test.
+    monkeypatch.setattr(logging.getLogger(), "handlers", logging.getLogger().handlers[:])
+
+
+# Databases
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A Postgres server's URL: POSTGRES_TEST_DATABASE_URL, or one of the suite's own."""
+    url = os.environ.get("POSTGRES_TEST_DATABASE_URL")
+    if url:
+        yield url
+    elif find_postgres() is None:
+        pytest.skip("no postgres program here, and POSTGRES_TEST_DATABASE_URL is not set")
+    else:
+        with private_postgres() as url:
+            yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server, worker_id):
+    """An empty database of this test's own."""
+    name = f"caelus_test_{worker_id}"
+    url = urllib.parse.urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        server.execute(f"CREATE DATABASE {name}")
+    yield url
+    with psycopg.connect(postgres_server, autocommit=True) as server:
+        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request, tmp_path, monkeypatch):
+    """The URL of a new, empty database, set in the environment; once for each kind."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'caelus.db'}"
+    else:
+        url = request.getfixturevalue("postgres_url")
+    monkeypatch.setenv("CAELUS_DATABASE_URL", url)
+    yield url
+    with contextlib.suppress(AttributeError):  # never connected
+        database.database.close()
+        if hasattr(database.database.obj, "close_all"):
+            database.database.close_all()
+
+
+@pytest.fixture
+def settings(database_url):
+    """A database with the schema, connected to in this process; the settings of it."""
+    loaded = config.load(os.environ)
+    machine.open_database(loaded, upgrade=True)
+    return loaded
+
+
+# Surfaces
+
+
+@dataclass
+class Answer:
+    """What a surface answered: REST's status or the CLI's exit code, a document or a sentence."""
+
+    code: int
+    document: object = None
+    sentence: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.code in (0, 200, 201, 202, 204)
+
+
+class Cli:
+    """Runs `caelus` in this process."""
+
+    name = "cli"
+
+    def __init__(self, capsys):
+        self._capsys = capsys
+
+    def run(self, *argv: str) -> Answer:
+        self._capsys.readouterr()
+        code = main(list(argv))
+        out, err = self._capsys.readouterr()
+        sentence = "\n".join(line for line in err.splitlines() if " | INFO " not in line)
+        return Answer(code, yaml.safe_load(out) if code == 0 else None, sentence)
+
+    def __call__(self, command: str, **arguments) -> Answer:
+        return self.run(*argv_of(command, arguments))
+
+
+class Rest:
+    """Sends the request of an operation to the app."""
+
+    name = "rest"
+
+    def __init__(self):
+        self.client = falcon.testing.TestClient(create_app())
+
+    def __call__(self, command: str, **arguments) -> Answer:
+        operation = BY_COMMAND[command]
+        ids = {name: arguments.pop(name) for name in operation.ids}
+        path = operation.path.format(**{n: urllib.parse.quote(str(v)) for n, v in ids.items()})
+        extra = {"params" if operation.method == "GET" else "json": arguments or None}
+        if operation.method == "POST" and operation.input["properties"]:
+            extra = {"json": arguments}
+        result = self.client.simulate_request(operation.method, path, **extra)
+        document = result.json if result.content else None
+        if result.status_code >= 400:
+            assert result.headers["content-type"] == "application/problem+json"
+            return Answer(result.status_code, None, document["detail"])
+        return Answer(result.status_code, document)
+
+
+def argv_of(command: str, arguments: dict) -> list[str]:
+    """The command line of an operation."""
+    operation = BY_COMMAND[command]
+    usage = operation.usage[operation.usage.index("Usage:") :].partition("\n\n")[0]
+    words = {name: word for word, name in operation.words.items()}
+    argv, positional = [command], []
+    for word in re.findall(r"(?<![=<\w-])[A-Z_]+(?!\w)", usage):
+        name = operation.words.get(word, word.lower())
+        if name in arguments:
+            positional.append(str(arguments.pop(name)))
+    for name, value in arguments.items():
+        option = words.get(name, "--" + name.replace("_", "-"))
+        if value is True:
+            argv.append(option)
+        elif value is not False:
+            argv.append(f"{option}={json.dumps(value) if name.endswith('_json') else value}")
+    return [*argv, *positional]
+
+
+@pytest.fixture
+def cli(settings, capsys):
+    return Cli(capsys)
+
+
+@pytest.fixture
+def rest(settings):
+    return Rest()
+
+
+@pytest.fixture(params=["rest", "cli"])
+def surface(request, settings, capsys):
+    """Both surfaces, one after the other: surface(command, **arguments) -> Answer."""
+    return Rest() if request.param == "rest" else Cli(capsys)
+
+
+@pytest.fixture
+def shop(rest):
+    """A user (1), a product (1) and two templates (1, 2) of it."""
+    created = (
+        rest("create-user", email="ada@example.org"),
+        rest("create-product", name="Notes"),
+        rest("create-template", product_id=1, **TEMPLATE),
+        rest("create-template", product_id=1, **TEMPLATE | {"chart_version": "1.1.0"}),
+    )
+    assert [answer.code for answer in created] == [201] * 4
+    return rest
+
+
+TEMPLATE = {
+    "chart_ref": "oci://registry.example.org/notes",
+    "chart_version": "1.0.0",
+    "default_values_json": {"replicas": 1},
+    "values_schema_json": {
+        "type": "object",
+        "properties": {
+            "replicas": {"type": "integer"},
+            "user": {
+                "type": "object",
+                "properties": {"size": {"type": "integer", "maximum": 10}},
+                "additionalProperties": False,
+            },
+        },
+    },
+    "capabilities_json": {"bindings": {"/host": "${domainname}"}},
+}
