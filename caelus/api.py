@@ -121,10 +121,8 @@ def _body(operation: Operation, req: falcon.Request) -> dict:
     if (req.content_length or 0) > validation.MAX_BYTES:
         raise TooLarge(f"the body is over {validation.MAX_BYTES} bytes")
     text = req.bounded_stream.read()
-    if not properties:
+    if not properties or not text:
         return {}
-    if not text:
-        raise Invalid(("body", "is missing: send a JSON object"))
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     if kind != "application/json":
         # A page of another site can send other types without being asked first by the browser.
@@ -265,7 +263,7 @@ class Server:
 
     def _busy(self) -> bool:
         channels = list(self._server.active_channels.values())
-        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+        return any(c.request or c.requests or c.total_outbufs_len for c in channels)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,0 +1,149 @@
+"""REST and CLI are the same operations: the same documents, the same sentences."""
+
+import re
+
+import pytest
+
+from caelus.models import Deployment, Job
+from caelus.operations import OPERATIONS
+from tests.conftest import TEMPLATE, argv_of
+
+DEPLOYMENT = {"user_id": 1, "desired_template_id": 1, "domainname": "a.example.org"}
+SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked one after the other
+    ("list-users", {}),
+    ("list-users", {"limit": 1, "after": 1}),
+    ("list-users", {"limit": "many"}),
+    ("get-user", {"user_id": 1}),
+    ("get-user", {"user_id": 99}),
+    ("get-user", {"user_id": "x"}),
+    ("create-user", {"email": "nobody"}),
+    ("create-user", {"email": "ADA@example.org"}),
+    ("delete-user", {"user_id": 1}),
+    ("list-products", {}),
+    ("get-product", {"product_id": 1}),
+    ("create-product", {"name": "Notes"}),
+    ("create-product", {"name": " "}),
+    ("create-product", {"name": "X", "template_id": 1}),
+    ("update-product", {"product_id": 1}),
+    ("update-product", {"product_id": 1, "template_id": 99}),
+    ("update-product", {"product_id": 2, "template_id": 1}),
+    ("delete-product", {"product_id": 1}),
+    ("list-templates", {"product_id": 1}),
+    ("list-templates", {"product_id": 99}),
+    ("get-template", {"product_id": 1, "template_id": 1}),
+    ("get-template", {"product_id": 2, "template_id": 1}),
+    ("create-template", {"product_id": 1, **TEMPLATE}),
+    ("create-template", {"product_id": 1, **TEMPLATE, "chart_digest": "md5:1"}),
+    ("create-template", {"product_id": 1, **TEMPLATE, "health_timeout_sec": 0}),
+    ("delete-template", {"product_id": 1, "template_id": 1}),
+    ("list-deployments", {"user_id": 1}),
+    ("list-deployments", {"user_id": 99}),
+    ("get-deployment", {"user_id": 1, "deployment_id": 1}),
+    ("get-deployment", {"user_id": 2, "deployment_id": 1}),
+    ("create-deployment", DEPLOYMENT),
+    ("create-deployment", DEPLOYMENT | {"domainname": "_"}),
+    ("create-deployment", DEPLOYMENT | {"user_values_json": {"size": "x"}}),
+    ("update-deployment", {"user_id": 1, "deployment_id": 1}),
+    ("update-deployment", {"user_id": 1, "deployment_id": 1, "desired_template_id": 2}),
+    ("delete-deployment", {"user_id": 1, "deployment_id": 1}),
+    ("retry-deployment", {"user_id": 1, "deployment_id": 1}),
+    ("list-all-deployments", {}),
+    ("list-all-deployments", {"status": "odd"}),
+    ("list-all-deployments", {"status": "provisioning", "product_id": 1}),
+    ("list-jobs", {}),
+    ("list-jobs", {"status": "queued", "deployment_id": 1}),
+]
+
+
+def fill(rest) -> None:
+    rest("create-user", email="ada@example.org", is_admin=True)
+    rest("create-user", email="böb@example.org")
+    rest("create-product", name="Notes", description="yes: [no]\n'~' 🌍 2026-01-01")
+    rest("create-product", name="123")
+    rest("create-template", product_id=1, **TEMPLATE, version_label="1e3")
+    rest("create-template", product_id=1, **TEMPLATE | {"chart_version": "1.1.0"})
+    rest("update-product", product_id=1, template_id=1)
+    assert rest("create-deployment", **DEPLOYMENT, user_values_json={"size": 3}).ok
+
+
+@pytest.mark.parametrize(("command", "arguments"), SAME)
+def test_both_surfaces_answer_the_same(settings, rest, cli, command, arguments):
+    fill(rest)
+    by_rest = rest(command, **arguments)
+    by_cli = cli(command, **arguments)
+    assert by_cli.document == by_rest.document
+    assert by_cli.sentence == by_rest.sentence
+    assert by_cli.code == (0 if by_rest.ok else 1)
+    assert by_rest.ok or by_rest.sentence
+
+
+@pytest.mark.parametrize("command", [o.command for o in OPERATIONS if o.changes])
+def test_a_change_by_either_surface_makes_the_same_document(settings, rest, cli, command):
+    """The first change by REST, a like one by the CLI: alike but for ids, names and times."""
+    rows = {
+        "create-user": [{"email": "c1@example.org"}, {"email": "c2@example.org"}],
+        "delete-user": [{"user_id": 2}, {"user_id": 3}],
+        "create-product": [{"name": "C1"}, {"name": "C2"}],
+        "update-product": [{"product_id": 1, "description": "x1"}] * 2,
+        "delete-product": [{"product_id": 2}, {"product_id": 3}],
+        "create-template": [
+            {"product_id": 1, **TEMPLATE, "chart_version": version} for version in ("8.1", "8.2")
+        ],
+        "delete-template": [{"product_id": 1, "template_id": n} for n in (3, 4)],
+        "create-deployment": [
+            DEPLOYMENT | {"domainname": f"c{n}.example.org", "user_values_json": {"size": 3}}
+            for n in (1, 2)
+        ],
+        "update-deployment": [
+            {"user_id": 1, "deployment_id": n, "user_values_json": {"size": 9}} for n in (1, 2)
+        ],
+        "delete-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
+        "retry-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
+    }[command]
+    fill(rest)
+    rest("create-user", email="third@example.org")
+    rest("create-product", name="Third")
+    for version in ("7.1", "7.2"):
+        rest("create-template", product_id=1, **TEMPLATE | {"chart_version": version})
+    second = DEPLOYMENT | {"domainname": "b.example.org", "user_values_json": {"size": 3}}
+    assert rest("create-deployment", **second).ok
+    Job.update(status="done").execute()
+    status = "error" if command == "retry-deployment" else "ready"
+    Deployment.update(status=status).execute()
+    by_rest, by_cli = rest(command, **dict(rows[0])), cli(command, **dict(rows[1]))
+    assert by_rest.ok and by_cli.ok, (by_rest, by_cli)
+    if command.startswith("delete-"):
+        assert by_rest.code == 204
+        assert by_cli.document["id"]
+    else:
+        assert shape(by_rest.document) == shape(by_cli.document)
+
+
+def shape(document):
+    """A document with ids, times and what the two rows name differently taken out."""
+    if isinstance(document, dict):
+        return {key: None if "id" in key else shape(value) for key, value in document.items()}
+    if isinstance(document, str):
+        return re.sub(r"\d+|[abc](?=\d|\.example)", "#", document)
+    return document
+
+
+def test_each_command_has_a_usage_with_its_own_name():
+    for operation in OPERATIONS:
+        assert f"caelus {operation.command}" in operation.usage
+        assert operation.summary.endswith(".")
+
+
+def test_each_argument_can_be_given_on_the_command_line():
+    """No field of a request body is out of the CLI's reach, and no option out of REST's."""
+    for operation in OPERATIONS:
+        names = {*operation.ids, *operation.input["properties"]}
+        words = {name: word for word, name in operation.words.items()}
+        for name in names:
+            if words.get(name, name.upper()) in re.findall(r"[A-Z_]+", operation.usage):
+                continue
+            (option,) = argv_of(operation.command, {name: "x"})[1:]
+            assert option.partition("=")[0] in operation.usage
+        for option in set(re.findall(r"--[a-z-]+", operation.usage)):
+            name = operation.words.get(option, option[2:].replace("-", "_"))
+            assert name.replace("_file", "_json") in names, (operation.command, option)
