@@ -1,6 +1,5 @@
 """The settings: where each comes from, its default, and what is wrong with a bad one."""
 
-import difflib
 import os
 import pathlib
 from dataclasses import dataclass
@@ -109,6 +108,8 @@ def _unknown(environ):
     for name in sorted(environ):
         known = name in SETTINGS or name.startswith("CAELUS_TEST_")
         if name.startswith("CAELUS_") and not known:
+            import difflib
+
             near = difflib.get_close_matches(name, SETTINGS, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             yield f"unknown setting {name} is ignored{hint}"

@@ -1,7 +1,6 @@
 """Deployments: what each user wants to run. Only intent is written here; `reconcile` acts on it."""
 
 import re
-import secrets
 import string
 
 import peewee
@@ -170,6 +169,8 @@ def check_values(deployment: Deployment) -> dict:
 
 def new_uid(product_name: str, email: str) -> str:
     """A new name for release and namespace: at most 53 characters, which is Helm's limit."""
+    import secrets  # it loads OpenSSL, which only this needs
+
     slugs = "-".join(filter(None, (_slug(product_name), _slug(email))))
     tail = "".join(secrets.choice(string.digits + string.ascii_lowercase) for _ in range(6))
     return f"{slugs[:46].rstrip('-') or 'dep'}-{tail}"

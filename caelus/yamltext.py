@@ -1,9 +1,12 @@
 """YAML for people: documents on stdout, and files of values as helm would read them."""
 
+import functools
 import json
 import re
 
 import yaml
+
+from caelus.validation import MAX_DEPTH, MAX_NODES
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -13,19 +16,36 @@ class Loader(_Loader):
     """JSON's types only. Unlike YAML 1.1, as helm: no dates, and 22:30 is not 1350."""
 
 
-_DIFFERENT = {f"tag:yaml.org,2002:{name}" for name in ("timestamp", "value", "int", "float")}
+def _scalar(construct, loader, node):
+    """What PyYAML makes of a number or boolean; it crashes on `!!bool x` and the like."""
+    try:
+        return construct(loader, node)
+    except (ValueError, LookupError):
+        problem = f"no {node.tag.rpartition(':')[2]} that can be read"
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+
+_TAG = "tag:yaml.org,2002:"
+Loader.yaml_constructors = {
+    tag: _Loader.yaml_constructors[tag]
+    for tag in (None, *(_TAG + name for name in ("null", "str", "seq", "map")))
+} | {
+    _TAG + name: functools.partial(_scalar, _Loader.yaml_constructors[_TAG + name])
+    for name in ("bool", "int", "float")
+}
+_DIFFERENT = {_TAG + name for name in ("timestamp", "value", "int", "float")}
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _DIFFERENT]
     for first, resolvers in _Loader.yaml_implicit_resolvers.items()
 }
 Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d[\d_]*)$"),
+    _TAG + "float",
+    re.compile(r"(?a)[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d[\d_]*)$"),
     list("-+0123456789."),
 )
 Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int",
-    re.compile(r"[-+]?(0b[01_]+|0[0-7_]*|[1-9][\d_]*|0x[\da-fA-F_]+)$"),
+    _TAG + "int",
+    re.compile(r"(?a)[-+]?(0b_*[01][01_]*|0[0-7_]*|[1-9][\d_]*|0x_*[\da-fA-F][\da-fA-F_]*)$"),
     list("-+0123456789"),
 )
 
@@ -40,7 +60,8 @@ class Dumper(_Dumper):
 def load(text: str):
     """The document in `text`, YAML or JSON. Raises ValueError with one sentence."""
     try:
-        return _json_types(yaml.load(text, Loader))
+        _refuse_bombs(text)
+        return _string_keys(yaml.load(text, Loader))
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -52,14 +73,40 @@ def load(text: str):
 
 
 def dump(document, stream) -> None:
+    readable = (stream.encoding or "utf-8").lower().startswith("utf")
     stream.write(
-        yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000)
+        yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=readable, width=1000)
     )
     stream.flush()
 
 
-def _json_types(root):
-    """`root` with every key a string. Raises ValueError for what JSON does not have."""
+def _refuse_bombs(text: str) -> None:
+    """Bound the depth and the size, an alias counting as much as what it stands for.
+
+    Composing recurses in C, where depth kills the process, and merge keys (`<<`) multiply.
+    """
+    sizes, way = {}, [[None, 0]]
+    for event in yaml.parse(text, Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            sizes[event.anchor] = MAX_NODES + 1  # until it ends: what holds itself is endless
+            way.append([event.anchor, 1])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = way.pop()
+            sizes[anchor] = size
+            way[-1][1] += size
+        elif isinstance(event, yaml.AliasEvent):
+            way[-1][1] += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            sizes[event.anchor] = 1
+            way[-1][1] += 1
+        if len(way) > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        if way[-1][1] > MAX_NODES:
+            raise ValueError(f"the document has more than {MAX_NODES} parts")
+
+
+def _string_keys(root):
+    """`root` with every key a string."""
     seen, stack = {}, [root]
     while stack:
         node = stack.pop()
@@ -68,16 +115,8 @@ def _json_types(root):
         seen[id(node)] = node
         if isinstance(node, dict):
             for key in [key for key in node if not isinstance(key, str)]:
-                node[_key(key)] = node.pop(key)
+                node[json.dumps(key)] = node.pop(key)
             stack.extend(node.values())
         elif isinstance(node, list):
             stack.extend(node)
-        elif not isinstance(node, str | int | float | bool | None):
-            raise ValueError(f"a {type(node).__name__} has no place in JSON")
     return root
-
-
-def _key(key) -> str:
-    if isinstance(key, int | float | bool | None):
-        return json.dumps(key)
-    raise ValueError("a key of an object must be a plain value")
