@@ -8,7 +8,7 @@ import contextlib
 import os
 import pathlib
 import threading
-from urllib.parse import parse_qsl, unquote, urlsplit
+import time
 
 import peewee
 
@@ -17,6 +17,11 @@ from caelus.errors import ConfigError, Conflict, Unavailable
 
 database = peewee.DatabaseProxy()
 HTTP_THREADS = 4
+CONNECT_SECONDS = 10
+UNREADABLE = (
+    "the database URL can't be read; check its host, port and options, "
+    "and write special characters as %XX"
+)
 SQLITE_PRAGMAS = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
 # SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
 _writer = threading.RLock()
@@ -38,6 +43,7 @@ def connect(config: Config) -> None:
             "the database URL must begin with sqlite:/// or postgresql://; "
             "see CAELUS_DATABASE_URL in the README"
         )
+    _open()
 
 
 def sqlite_path(url: str) -> pathlib.Path:
@@ -56,26 +62,20 @@ def sqlite(path: pathlib.Path, **pragmas) -> peewee.SqliteDatabase:
 
 
 def postgres(url: str, connections: int):
-    try:
-        parts = urlsplit(url)
-        arguments = dict(parse_qsl(parts.query)) | {
-            "host": parts.hostname,
-            "port": parts.port,
-            "user": parts.username and unquote(parts.username),
-            "password": parts.password and unquote(parts.password),
-        }
-    except ValueError:
-        raise ConfigError("the database URL can't be read; check its host and port") from None
     from playhouse.pool import PooledPostgresqlDatabase
 
     if peewee.psycopg is None and peewee.psycopg2 is None:
         raise ConfigError("Postgres needs its driver; run: pip install 'caelus[postgres]'")
+    if url.partition("?")[0].count("@") > 1:
+        raise ConfigError(UNREADABLE)
+    # The driver would try for more than two minutes to reach a host that does not answer.
+    patience = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
     return PooledPostgresqlDatabase(
-        unquote(parts.path.lstrip("/")) or "postgres",
+        "postgresql://" + url.partition("://")[2],
         max_connections=connections,
         timeout=10,
         prefer_psycopg3=True,
-        **{name: value for name, value in arguments.items() if value is not None},
+        **patience,
     )
 
 
@@ -88,6 +88,25 @@ def _make_file(path: pathlib.Path) -> None:
             f"cannot use the database file {path}: {e.strerror}; set CAELUS_DATA_DIR or "
             "CAELUS_DATABASE_URL to a place that this user may write"
         ) from None
+
+
+def _open() -> None:
+    """Open this thread's connection.
+
+    Two processes that switch one new file to WAL refuse each other at once, in spite of the busy
+    timeout: then this one tries again.
+    """
+    deadline = time.monotonic() + CONNECT_SECONDS
+    with session():
+        while database.is_closed():
+            try:
+                database.connect()
+            except peewee.DatabaseError as e:
+                if isinstance(e, peewee.ProgrammingError) or "is bad: invalid" in str(e):
+                    raise ConfigError(UNREADABLE) from None  # `e` may repeat a password
+                if "locked" not in str(e) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
 
 def is_postgres() -> bool:
@@ -103,13 +122,24 @@ def session():
     try:
         yield
     except peewee.DatabaseError as e:
-        if type(e) not in (peewee.DatabaseError, peewee.OperationalError) or _is_our_fault(e):
+        first = _first(e)
+        ours = type(first) not in (peewee.DatabaseError, peewee.OperationalError)
+        if ours or _is_our_fault(first):
             raise
-        reason = str(e).partition("\n")[0]
+        reason = str(first).partition("\n")[0]
         raise Unavailable(f"the database does not work: {reason}") from e
     finally:
         if is_postgres() and not database.is_closed():
             database.close()
+
+
+def _first(error: BaseException) -> peewee.DatabaseError:
+    """The error that the others followed: where a disk is full, SQLite ends the transaction
+    by itself, and then it can't be rolled back."""
+    first = error
+    while error := error.__context__:
+        first = error if isinstance(error, peewee.DatabaseError) else first
+    return first
 
 
 def _is_our_fault(error: peewee.DatabaseError) -> bool:

@@ -15,7 +15,10 @@ from caelus.validation import compact
 
 MARGIN_SECONDS = 60  # for the chart's download, beyond what helm's own --timeout bounds
 HISTORY = "10"  # revisions kept of a release; each is a Secret
-_WAITED = re.compile("context deadline exceeded|timed out waiting", re.IGNORECASE)
+# A wait that ended; not a request that did: `Get "https://...": context deadline exceeded`.
+_WAITED = re.compile(r"(?<!\": )context deadline exceeded$|timed out waiting", re.M | re.I)
+_NO_CLUSTER = re.compile("kubernetes cluster unreachable", re.IGNORECASE)
+_LOGGED = re.compile(r"WARNING|level=WARN|[IWE]\d{4} ")
 _NOISE = re.compile(
     r"^(Error: |(UPGRADE|INSTALLATION) FAILED: |release \S+ failed: )+", re.IGNORECASE
 )
@@ -62,17 +65,22 @@ def uninstall(tools: Tools, release: str, timeout: int) -> None:
             timeout=timeout + MARGIN_SECONDS,
         )
     except ToolError as e:
+        if _NO_CLUSTER.search(e.output):
+            raise no_cluster(e) from None
         raise ToolError(f"cannot uninstall {release}: {reason(e)}") from None
 
 
 def reason(error: ToolError) -> str:
-    """What a program said when it failed, as one line."""
+    """What a program said when it failed, as one line; `redact` cuts a long one."""
     lines = [line.strip() for line in error.output.splitlines()]
-    said = [line for line in lines if line and not line.startswith(("WARNING", "level=WARN"))]
+    said = [line for line in lines if line and not _LOGGED.match(line)]
     errors = [i for i, line in enumerate(said) if line.lower().startswith("error: ")]
     kept = said[errors[0] :] if errors else said[-3:]
-    text = _NOISE.sub("", " ".join(kept))[:600]
-    return text or error.detail
+    return _NOISE.sub("", " ".join(kept)) or error.detail
+
+
+def no_cluster(error: ToolError) -> ToolError:
+    return ToolError(f"cannot reach the cluster ({reason(error)}); check KUBECONFIG")
 
 
 def _explained(error: ToolError, release: str, chart: Chart, timeout: int) -> ToolError:
@@ -81,6 +89,8 @@ def _explained(error: ToolError, release: str, chart: Chart, timeout: int) -> To
             f"chart {chart} did not become healthy within {timeout} s ({reason(error)}); "
             f"see: kubectl --namespace {release} get pods,events"
         )
+    if _NO_CLUSTER.search(error.output):
+        return no_cluster(error)
     if not error.output:
         return error
     return ToolError(f"helm could not apply chart {chart}: {reason(error)}")

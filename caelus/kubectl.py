@@ -1,11 +1,17 @@
 """kubectl as a child process: the namespace of a deployment."""
 
-from caelus.helm import reason
+import re
+
+from caelus.helm import no_cluster, reason
 from caelus.process import ToolError, Tools
 from caelus.validation import compact
 
 APPLY_SECONDS = 60
 DELETE_SECONDS = 120
+_NO_CLUSTER = re.compile(
+    "was refused|connection refused|unable to connect|no such host|no route to host|i/o timeout",
+    re.IGNORECASE,
+)
 
 
 def apply_namespace(tools: Tools, name: str) -> None:
@@ -44,6 +50,6 @@ def delete_namespace(tools: Tools, name: str) -> None:
 
 
 def _explained(what: str, error: ToolError) -> ToolError:
-    if "connection refused" in error.output or "was refused" in error.output:
-        return ToolError(f"cannot reach the cluster ({reason(error)}); check KUBECONFIG")
+    if _NO_CLUSTER.search(error.output):
+        return no_cluster(error)
     return ToolError(f"{what}: {reason(error)}")

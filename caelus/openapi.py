@@ -10,11 +10,14 @@ from caelus.schemas import DOCUMENTS, ID
 
 REFUSALS = {
     "400": "The body is not JSON.",
+    "403": "A page of another site asks.",
     "404": "Not found.",
     "409": "A rule forbids it, or a job is open.",
     "413": "The body is over 1 MiB.",
     "415": "The body is not declared as application/json.",
     "422": "A field is missing, unknown or of the wrong shape.",
+    "500": "A fault of Caelus.",
+    "503": "The database can't be reached.",
 }
 
 
@@ -25,7 +28,7 @@ def document() -> dict:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     paths["/healthz"] = {"get": _check("healthz", "Is the process alive?")}
     paths["/readyz"] = {"get": _check("readyz", "Is the database reachable, its schema current?")}
-    paths["/readyz"]["get"]["responses"]["503"] = _answer("Not ready.", _reference("Problem"))
+    paths["/readyz"]["get"]["responses"]["503"] = _problem("Not ready.")
     return {
         "openapi": "3.1.0",
         "info": {
@@ -67,11 +70,11 @@ def _responses(operation: Operation) -> dict:
         schema = {"type": "array", "items": schema}
     phrase = http.HTTPStatus(operation.status).phrase
     done = {"description": phrase} if operation.status == 204 else _answer(phrase, schema)
-    refusals = ["404"] + ["409"] * operation.changes
-    refusals += ["422"] if operation.method == "GET" and operation.input["properties"] else []
-    refusals += ["400", "413", "415", "422"] if operation.method in ("POST", "PUT") else []
-    problems = {code: _problem(REFUSALS[code]) for code in sorted(refusals)}
-    return {str(operation.status): done} | problems | {"500": _problem("A fault of Caelus.")}
+    refusals = ["403", "404", "409", "413"] if operation.changes else ["404", "422"]
+    if operation.changes and operation.input["properties"]:
+        refusals += ["400", "415", "422"]
+    problems = {code: _problem(REFUSALS[code]) for code in [*sorted(refusals), "500", "503"]}
+    return {str(operation.status): done} | problems
 
 
 def _problem(text: str) -> dict:

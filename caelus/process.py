@@ -40,29 +40,35 @@ class Tools:
     config: Config
     cancel: threading.Event = field(default_factory=threading.Event)
 
+    def __post_init__(self):
+        from plumbum import local
+
+        # What plumbum has in here it adds to the environment of every child.
+        local.env.clear()
+        local.env["PATH"] = os.environ.get("PATH", os.defpath)
+
     def helm(self, *arguments: str, stdin: str = "", timeout: float) -> str:
         """Run helm for at most `timeout` seconds; gives its stdout.
 
         Raises ToolError, or Cancelled once `cancel` is set.
         """
-        return self._run(self.config.helm, arguments, stdin, timeout)
+        return self._run("helm", arguments, stdin, timeout)
 
     def kubectl(self, *arguments: str, stdin: str = "", timeout: float) -> str:
         """Run kubectl, as `helm` does."""
-        return self._run(self.config.kubectl, arguments, stdin, timeout)
+        return self._run("kubectl", arguments, stdin, timeout)
 
-    def _run(self, program: str, arguments: tuple, stdin: str, timeout: float) -> str:
+    def _run(self, name: str, arguments: tuple, stdin: str, timeout: float) -> str:
         if self.cancel.is_set():
             raise Cancelled("Caelus is stopping")
-        shown = shlex.join((os.path.basename(program), *arguments))
+        shown = shlex.join((name, *arguments))
         started = time.monotonic()
         with _scratch(stdin) as given, _scratch() as output, _scratch() as errors:
-            child = self._start(program, arguments, stdin=given, stdout=output, stderr=errors)
+            child = self._start(name, arguments, stdin=given, stdout=output, stderr=errors)
             why = self._wait(child, started + timeout)
             seconds = time.monotonic() - started
             log.info("%s: exit %d after %.1f s", shown, child.returncode, seconds)
             stdout, stderr = _text(output), _text(errors)
-        name = os.path.basename(program)
         if why is Cancelled:
             raise Cancelled(f"{name} was stopped because Caelus is stopping")
         if why is ToolTimeout:
@@ -71,19 +77,20 @@ class Tools:
             raise ToolError(f"{name} failed with exit code {child.returncode}", stderr)
         return stdout
 
-    def _start(self, program: str, arguments: tuple, **streams) -> subprocess.Popen:
+    def _start(self, name: str, arguments: tuple, **streams) -> subprocess.Popen:
         from plumbum import CommandNotFound, local
 
+        program = getattr(self.config, name)
         try:
-            command = local[program]
             # Files, not pipes: a full pipe would block the child, and a broken one kill it.
-            return command.popen(
+            return local[program].popen(
                 arguments, env=self._environment(), start_new_session=True, **streams
             )
-        except (CommandNotFound, OSError):
-            name = os.path.basename(program)
+        except (CommandNotFound, OSError) as e:
+            why = getattr(e, "strerror", None) or "not found"
             raise ToolError(
-                f"cannot run {program}: install {name} on the PATH or set CAELUS_{name.upper()}"
+                f"cannot run {program}: {why}; install {name} on the PATH "
+                f"or set CAELUS_{name.upper()}"
             ) from None
 
     def _wait(self, child: subprocess.Popen, deadline: float) -> type | None:
@@ -97,9 +104,10 @@ class Tools:
                 return why
         return None
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, environ=os.environ) -> dict[str, str]:
+        # `environ`, because plumbum puts another in the place of os.environ for moments.
         hidden = ("CAELUS_", "DATABASE_URL", "PGPASSWORD")
-        kept = {name: v for name, v in os.environ.items() if not name.startswith(hidden)}
+        kept = {name: v for name, v in environ.items() if not name.startswith(hidden)}
         home = self.config.data_dir.absolute() / "helm"
         own = {
             "HELM_CACHE_HOME": str(home / "cache"),
@@ -129,9 +137,9 @@ def _text(file) -> str:
 
 def _end(child: subprocess.Popen, ended: threading.Event) -> None:
     _signal(child, signal.SIGTERM)
-    if not ended.wait(GRACE_SECONDS):
-        _signal(child, signal.SIGKILL)
-        ended.wait()
+    ended.wait(GRACE_SECONDS)
+    _signal(child, signal.SIGKILL)  # a grandchild may be there still
+    ended.wait()
 
 
 def _signal(child: subprocess.Popen, number: signal.Signals) -> None:

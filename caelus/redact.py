@@ -1,25 +1,59 @@
 """Keeping secrets out of sentences: what a program said may repeat the values it was given."""
 
+import base64
 import re
 
+from caelus.logs import one_line
 from caelus.models import Deployment
 from caelus.validation import compact
 
 MASK = "***"
-_SECRET_KEY = re.compile(r"pass|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
+LONGEST = 600
+_SECRET_KEY = re.compile(
+    r"pass|pwd|secret|token|credential|(api|access|private|encryption|signing)[-_]?key",
+    re.IGNORECASE,
+)
 _SHORTEST = 4  # anything shorter says nothing, and would mask half of every sentence
+_LONG = 8  # anything longer is no part of another word by chance
+_HTML = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}  # as Go writes them in JSON
 
 
 def scrub(sentence: str, deployment: Deployment) -> str:
-    """`sentence` without the user's values and without what the defaults call a secret."""
+    """`sentence` without the user's values and without what the defaults call a secret.
+
+    It comes out as one line of at most LONGEST characters.
+    """
     template = deployment.desired_template
     found = set(_leaves(deployment.user_values_json or {}))
     found |= set(_secrets(template.default_values_json or {}))
     spoken = {deployment.domainname, deployment.deployment_uid, deployment.user.email}
-    texts = {text for text in found - spoken if len(text) >= _SHORTEST}
-    for text in sorted(texts, key=len, reverse=True):
-        sentence = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", MASK, sentence)
-    return sentence
+    spoken |= {template.chart_ref, template.chart_version}
+    spellings = {s for text in found - spoken for s in _spellings(text)}
+    masked = {s for s in spellings - spoken if len(s) >= _SHORTEST and s in sentence}
+    longest_first = sorted(spoken | masked, key=len, reverse=True)
+    pattern = "|".join(map(_as_a_word, longest_first))
+    text = re.sub(pattern, lambda match: match[0] if match[0] in spoken else MASK, sentence)
+    # Only now: half a secret, or one with other blanks, would not have been recognised.
+    text = one_line(" ".join(text.split()))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _as_a_word(text: str) -> str:
+    """A pattern for `text`; for a short one not where it is a part of a longer word."""
+    if len(text) >= _LONG:
+        return re.escape(text)
+    before = r"(?<!\w)" if re.match(r"\w", text) else ""
+    after = r"(?!\w)" if re.search(r"\w\Z", text) else ""
+    return before + re.escape(text) + after
+
+
+def _spellings(text: str) -> set[str]:
+    """`text` as programs repeat it: plain, a line of it, quoted once or twice, in base64."""
+    quoted = compact(text)[1:-1]
+    plain = {text, *(line.strip() for line in text.splitlines())}
+    once = {quoted, quoted.translate(_HTML)}
+    twice = {compact(spelling)[1:-1] for spelling in once}
+    return plain | once | twice | {base64.b64encode(text.encode()).decode()}
 
 
 def _leaves(document):
@@ -34,8 +68,12 @@ def _leaves(document):
 
 
 def _secrets(document):
-    items = document.items() if isinstance(document, dict) else ()
-    for key, item in items:
-        yield from _leaves(item) if _SECRET_KEY.search(key) else _secrets(item)
-    for item in document if isinstance(document, list) else ():
-        yield from _secrets(item)
+    """The leaves under a key that sounds secret, or of `{name: DB_PASSWORD, value: ...}`."""
+    if isinstance(document, list):
+        for item in document:
+            yield from _secrets(item)
+    elif isinstance(document, dict):
+        named = _SECRET_KEY.search(str(document.get("name")))
+        for key, item in document.items():
+            secret = _SECRET_KEY.search(key) or (named and key == "value")
+            yield from _leaves(item) if secret else _secrets(item)

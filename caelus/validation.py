@@ -4,6 +4,7 @@ The only user of jsonschema. It never fetches a `$ref`, and its messages name th
 rule but never the value, which may be a secret.
 """
 
+import contextlib
 import functools
 import itertools
 import json
@@ -112,9 +113,9 @@ def input_formats():
     checker = jsonschema.FormatChecker(formats=())
     label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
     for name, longest, pattern in (
-        ("hostname", 253, rf"(?i){label}(\.{label})*"),
+        ("hostname", 253, rf"(?ai){label}(\.{label})*"),
         ("email", 254, r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+"),
-        ("word", 2000, r"[^-\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*"),
+        ("word", 1000, r"[^-\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*"),
     ):
         checker.checks(name)(functools.partial(_matches, re.compile(pattern), longest))
     return checker
@@ -122,7 +123,7 @@ def input_formats():
 
 def _matches(pattern: re.Pattern, longest: int, value) -> bool:
     return not isinstance(value, str) or (
-        len(value) <= longest and pattern.fullmatch(value) is not None
+        len(value.encode()) <= longest and pattern.fullmatch(value) is not None
     )
 
 
@@ -140,17 +141,20 @@ def schema_errors(schema: dict, document, within=(), rules=None) -> Errors:
     Only of the kinds (JSON Schema keywords) in `rules`, if given. Raises Conflict where the
     schema can't be evaluated.
     """
+    from referencing.exceptions import NoSuchResource, Unresolvable
+
     validator = _validator(schema)
     part = functools.reduce(lambda node, key: node[key], within, schema)
     try:
-        errors = validator.descend(document, part)
+        # Not descend for the top: it would go by `$schema` again.
+        errors = validator.descend(document, part) if within else validator.iter_errors(document)
         return _collect(e for e in errors if rules is None or e.validator in rules)
     except RecursionError:
         raise Conflict("the values schema refers to itself without end") from None
-    except Exception as e:
-        if type(e).__module__.startswith("referencing"):
-            raise Conflict(f"the values schema has a $ref that leads nowhere: {e}") from None
-        raise
+    except (NoSuchResource, Unresolvable) as e:
+        raise Conflict(f"the values schema has a $ref that leads nowhere: {e.ref}") from None
+    except re.error as e:  # jsonschema joins the patterns of patternProperties into one
+        raise Conflict(f"the values schema has patterns that don't go together: {e}") from None
 
 
 def check_schema(schema: dict) -> None:
@@ -158,57 +162,143 @@ def check_schema(schema: dict) -> None:
 
     Raises Conflict with the place named.
     """
-    import jsonschema
-
-    unknown = jsonschema.validators.validator_for(schema, default=None) is None
-    if "$schema" in schema and unknown:
-        raise Conflict(f"values schema: $schema {printable(str(schema['$schema']))} is not known")
     try:
-        type(_validator(schema)).check_schema(schema)
-        _check_references(schema)
-    except jsonschema.SchemaError as e:
-        place = pointer(tuple(e.absolute_path)) or "the top"
-        raise Conflict(f"values schema: at {place}: {_message(e)}") from None
+        _check_form("values schema", schema, _draft(schema))
+        _check_references(schema, _draft(schema))
     except RecursionError:
         raise Conflict("values schema: nested too deeply to be checked") from None
+    except ValueError as e:
+        raise Conflict(f"values schema: an $id or $ref is no address: {e}") from None
 
 
 def _validator(schema: dict):
-    import jsonschema
     from jsonschema_specifications import REGISTRY  # the drafts' own; it has no way to fetch more
 
-    kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
-    return kind(schema, registry=REGISTRY, format_checker=kind.FORMAT_CHECKER)
+    draft = _draft(schema)
+    return _quick(draft)(schema, registry=REGISTRY, format_checker=_schema_formats(draft))
 
 
-def _check_references(schema: dict) -> None:
-    import referencing.exceptions
+@functools.lru_cache
+def _quick(draft):
+    """`draft` without a comparison of each item with each other: thousands take minutes."""
+    import jsonschema
+
+    def unique_items(validator, wanted, instance, schema):
+        if wanted and validator.is_type(instance, "array"):
+            texts = {json.dumps(_comparable(item), sort_keys=True) for item in instance}
+            if len(texts) < len(instance):
+                yield jsonschema.ValidationError("has items that are equal")
+
+    return jsonschema.validators.extend(draft, {"uniqueItems": unique_items})
+
+
+def _comparable(value):
+    """`value` such that equal numbers are one: 1.0 is 1 (but true is not)."""
+    if isinstance(value, dict):
+        return {key: _comparable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _draft(schema: dict):
+    """The class for the draft that `$schema` names. Raises Conflict for one that is not known."""
+    import jsonschema
+
+    name = schema.get("$schema", "https://json-schema.org/draft/2020-12/schema")
+    draft = None
+    with contextlib.suppress(ValueError):  # no address
+        if isinstance(name, str):
+            draft = jsonschema.validators.validator_for({"$schema": name}, default=None)
+    if draft in (None, jsonschema.Draft3Validator):  # 3 is another language: `required: true`
+        raise Conflict(f"values schema: $schema {printable(str(name))} is not known")
+    return draft
+
+
+@functools.lru_cache
+def _schema_formats(draft):
+    """The formats of a draft; an expression that Python can't compile is no `regex`."""
+    import jsonschema
+
+    checker = jsonschema.FormatChecker(formats=())
+    checker.checkers = dict(draft.FORMAT_CHECKER.checkers)
+    checker.checks("regex", raises=(re.error, OverflowError, RecursionError))(_compiles)
+    return checker
+
+
+def _compiles(value) -> bool:
+    return not isinstance(value, str) or re.compile(value) is not None
+
+
+def _check_form(what: str, schema, draft) -> None:
+    import jsonschema
+
+    try:
+        draft.check_schema(schema, format_checker=_schema_formats(draft))
+    except jsonschema.SchemaError as e:
+        place = pointer(tuple(e.absolute_path)) or "the top"
+        raise Conflict(f"{what}: at {place}: {_message(e)}") from None
+
+
+def _check_references(schema: dict, draft) -> None:
+    """Follow every reference. What is a schema only because one leads to it is checked here."""
     from jsonschema_specifications import REGISTRY
-    from referencing.jsonschema import DRAFT202012
+    from referencing.jsonschema import specification_with
 
-    root = referencing.Resource.from_contents(schema, default_specification=DRAFT202012)
-    registry = REGISTRY.with_resource(root.id() or "", root)
-    stack = [(root, registry.resolver_with_root(root))]
-    while stack:
-        resource, resolver = stack.pop()
-        contents = resource.contents if isinstance(resource.contents, dict) else {}
-        reference = contents.get("$ref")
-        try:
-            if isinstance(reference, str):
-                resolver.lookup(reference)
-        except referencing.exceptions.Unresolvable:
-            raise Conflict(
-                f"values schema: $ref {printable(reference)!r} leads nowhere; "
-                "only references inside the schema are followed"
-            ) from None
-        stack.extend((sub, resolver.in_subresource(sub)) for sub in resource.subresources())
+    resource = specification_with(draft.ID_OF(draft.META_SCHEMA)).create_resource
+    root = resource(schema)
+    checked = {}  # by identity: all parts of what is well formed
+    targets = _walk(root, REGISTRY.resolver_with_root(root).in_subresource(root), draft, checked)
+    while targets:
+        reference, target = targets.pop()
+        if id(target.contents) not in checked:
+            _check_form(f"values schema: {reference}", target.contents, draft)
+            targets += _walk(resource(target.contents), target.resolver, draft, checked)
+
+
+def _walk(part, resolver, draft, checked: dict) -> list[tuple]:
+    """Note a schema with all its parts in `checked`; gives its references and what they lead to."""
+    _refuse_other_draft(part.contents, draft)
+    parts, targets = [(part, resolver)], []
+    while parts:
+        part, resolver = parts.pop()
+        contents = part.contents
+        if not isinstance(contents, dict) or id(contents) in checked:
+            continue
+        checked[id(contents)] = contents
+        for keyword in {"$ref", "$dynamicRef"} & contents.keys() & draft.VALIDATORS.keys():
+            reference = f"{keyword} {printable(str(contents[keyword]))!r}"
+            targets.append((reference, _lookup(resolver, contents[keyword], reference)))
+        for sub in part.subresources():
+            _refuse_other_draft(sub.contents, draft)
+            parts.append((sub, resolver.in_subresource(sub)))
+    return targets
+
+
+def _refuse_other_draft(schema, draft) -> None:
+    if isinstance(schema, dict) and "$schema" in schema and _draft(schema) is not draft:
+        raise Conflict("values schema: $schema can't change below the top")
+
+
+def _lookup(resolver, address, reference: str):
+    from referencing.exceptions import NoSuchResource, Unresolvable
+
+    # The others: no address, a way into a number, no text (which draft 4 does not forbid).
+    nowhere = (NoSuchResource, Unresolvable, ValueError, TypeError, AttributeError)
+    try:
+        return resolver.lookup(address)
+    except nowhere:
+        raise Conflict(
+            f"values schema: {reference} leads nowhere; "
+            "only references inside the schema are followed"
+        ) from None
 
 
 def _collect(errors) -> Errors:
     found = {}
     for error in itertools.islice(errors, MAX_ERRORS):
         for path in _places(error):
-            found[path] = _message(error)
+            found.setdefault(path, _message(error))
     return list(found.items())
 
 
@@ -243,7 +333,7 @@ def _message(error) -> str:
 WORDED_FORMATS = {
     "hostname": "a host name (RFC 1123), such as cloud.example.org",
     "email": "an e-mail address, such as ada@example.org",
-    "word": "one word that does not begin with a hyphen",
+    "word": "one word of at most 1000 bytes that does not begin with a hyphen",
 }
 MESSAGES = {
     "type": "must be of type {shown}",
@@ -269,5 +359,5 @@ MESSAGES = {
     "anyOf": "fits none of the forms that the schema allows",
     "oneOf": "must fit exactly one of the forms that the schema allows",
     "not": "is what the schema forbids",
-    None: "is not allowed",
+    None: "holds what is not allowed",  # jsonschema does not say under which key
 }

@@ -13,12 +13,18 @@ REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.
 _TOKEN = re.compile(r"\$\$|\$\{([^{}$]*)\}|\$")
 _ESCAPE = re.compile(r"~(?![01])")
 MISSING = object()
-# Rules that more values can't satisfy: merging adds and replaces, it never takes away.
-_FINAL_RULES = {"type", "enum", "const", "pattern", "minimum", "maximum", "additionalProperties"}
+# Rules that more values can't satisfy: merging adds and replaces, it never takes away. What is
+# merely empty (minLength, minItems, required) may wait for a user to fill it.
+_FINAL_RULES = (
+    {"type", "enum", "const", "pattern", "additionalProperties"}
+    | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+    | {"maxLength", "maxItems", "maxProperties", "uniqueItems"}
+)
 # Keywords behind which a property may hide: what they hold is not searched.
 _OPEN_KEYWORDS = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then", "else"} | {
     "patternProperties",
     "dependentSchemas",
+    "prefixItems",
 }
 
 
@@ -41,12 +47,13 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
 
 def check_user_values(schema: dict | None, user_values: dict | None) -> None:
     """Refuse user values that the template does not take. Raises Conflict with the places."""
-    if not user_values:
+    if user_values is None:
         return
-    properties = (schema or {}).get("properties") or {}
-    if "user" not in properties:
+    if _takes_user_values(schema):
+        errors = validation.schema_errors(schema, user_values, ("properties", "user"))
+        _refuse("user values", errors)
+    elif user_values:
         raise Conflict("user values are not allowed: the template's schema has no properties.user")
-    _refuse("user values", validation.schema_errors(schema, user_values, ("properties", "user")))
 
 
 def final_values(
@@ -60,7 +67,8 @@ def final_values(
 
     Raises Conflict where a binding does not fit the values or the result breaks the schema.
     """
-    values = merge(defaults or {}, {"user": user_values} if user_values else {})
+    given = user_values is not None and (user_values or _takes_user_values(schema))
+    values = merge(defaults or {}, {"user": user_values} if given else {})
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     context = facts | {"values": values}
     result = copy.deepcopy(values)
@@ -83,6 +91,10 @@ def merge(base: dict, over: dict) -> dict:
     return copy.deepcopy(result)
 
 
+def _takes_user_values(schema: dict | None) -> bool:
+    return "user" in ((schema or {}).get("properties") or {})
+
+
 def _refuse(what: str, errors: validation.Errors) -> None:
     if errors:
         listed = "; ".join(f"{validation.pointer(path) or '/'} {text}" for path, text in errors)
@@ -102,51 +114,54 @@ def _checked_bindings(bindings) -> dict[str, list]:
 
 def _parse(place: str, template) -> list:
     if not place.startswith("/") or _ESCAPE.search(place):
-        raise Conflict(f"binding {place!r}: a JSON Pointer begins with / and escapes ~ as ~0")
+        raise _bad(place, "is no JSON Pointer: that begins with / and escapes ~ as ~0")
     if not isinstance(template, str):
-        raise Conflict(f"binding {place}: the template must be a string")
+        raise _bad(place, "must have a string as its template")
     parts, at = [], 0
     for token in _TOKEN.finditer(template):
         parts.append(template[at : token.start()])
         at = token.end()
         if token[0] == "$":
-            raise Conflict(f"binding {place}: write $$ for a dollar sign, ${{name}} for a value")
+            raise _bad(place, "has a lone $: write $$ for a dollar sign, ${name} for a value")
         parts.append("$" if token[0] == "$$" else tuple(token[1].split(".")))
     parts.append(template[at:])
     return [part for part in parts if part != ""]
 
 
+def _bad(place: str, problem: str) -> Conflict:
+    return Conflict(f"binding {validation.printable(place)} {problem}")
+
+
 def _check_reference(place: str, reference: tuple, defaults: dict, schema: dict | None) -> None:
-    name = ".".join(reference)
+    name = validation.printable(".".join(reference))
     if name in REFERENCES:
         return
     if reference[0] != "values" or "" in reference:
-        raise Conflict(
-            f"binding {place}: ${{{name}}} is not known; "
-            f"there are {', '.join(REFERENCES)} and values.*"
-        )
+        known = f"{', '.join(REFERENCES)} and values.*"
+        raise _bad(place, f"refers to ${{{name}}}, which is not known; there are {known}")
     path = reference[1:]
     if _look_up(defaults, path) is not MISSING:
         return
     user = ((schema or {}).get("properties") or {}).get("user", False)
     if path[0] != "user" or not _may_hold(user, path[1:]):
-        raise Conflict(
-            f"binding {place}: ${{{name}}} can never resolve: neither the default values nor "
-            "the schema's properties.user have it"
+        raise _bad(
+            place,
+            f"refers to ${{{name}}}, which can never resolve: "
+            "neither the default values nor the schema's properties.user have it",
         )
 
 
 def _may_hold(schema, path: tuple) -> bool:
     """Could a document that fits `schema` have something at `path`? True where unsure."""
-    if isinstance(schema, bool) or not path:
-        return bool(schema)
+    if not isinstance(schema, dict) or not path:
+        return schema is not False
     if _OPEN_KEYWORDS & schema.keys():
         return True
     head, rest = path[0], path[1:]
     if head in schema.get("properties", {}):
         return _may_hold(schema["properties"][head], rest)
     kinds = schema.get("type", ["object", "array"])
-    if "array" in kinds and head.isdigit():
+    if "array" in kinds and _index(head) is not None:
         return _may_hold(schema.get("items", True), rest)
     return "object" in kinds and _may_hold(schema.get("additionalProperties", True), rest)
 
@@ -154,7 +169,8 @@ def _may_hold(schema, path: tuple) -> bool:
 def _check_pointers(defaults: dict, bindings: dict) -> None:
     values = copy.deepcopy(defaults)
     for place, parts in bindings.items():
-        _put(values, place, {} if len(parts) == 1 and isinstance(parts[0], tuple) else "")
+        anything = len(parts) == 1 and parts[0][:1] == ("values",)
+        _put(values, place, {} if anything else "")
 
 
 def _check_defaults(defaults: dict, schema: dict, bindings: dict) -> None:
@@ -189,11 +205,16 @@ def _look_up(document, path: tuple):
     for part in path:
         if isinstance(document, dict) and part in document:
             document = document[part]
-        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
+        elif isinstance(document, list) and _index(part) in range(len(document)):
             document = document[int(part)]
         else:
             return MISSING
     return document
+
+
+def _index(token: str) -> int | None:
+    """The place in a list that a token names, as RFC 6901 writes it; None for what is none."""
+    return int(token) if re.fullmatch("0|[1-9][0-9]{0,8}", token) else None
 
 
 def _tokens(place: str) -> tuple[str, ...]:
@@ -221,11 +242,12 @@ def _child(node, token: str, place: str):
     if isinstance(node, dict):
         return node.get(token)
     if not isinstance(node, list):
-        raise Conflict(f"binding {place} can never resolve: there is a plain value in its way")
+        raise _bad(place, "can never resolve: there is a plain value in its way")
     if token == "-" or token == str(len(node)):
         return None
-    if not (token.isascii() and token.isdigit() and int(token) < len(node)):
-        raise Conflict(f"binding {place} can never resolve: a list on its way has no item {token}")
+    if _index(token) not in range(len(node)):
+        item = validation.printable(token)
+        raise _bad(place, f"can never resolve: a list on its way has no item {item}")
     return node[int(token)]
 
 

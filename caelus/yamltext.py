@@ -38,15 +38,9 @@ Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _DIFFERENT]
     for first, resolvers in _Loader.yaml_implicit_resolvers.items()
 }
-Loader.add_implicit_resolver(
-    _TAG + "float",
-    re.compile(r"(?a)[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d[\d_]*)$"),
-    list("-+0123456789."),
-)
-Loader.add_implicit_resolver(
-    _TAG + "int",
-    re.compile(r"(?a)[-+]?(0b_*[01][01_]*|0[0-7_]*|[1-9][\d_]*|0x_*[\da-fA-F][\da-fA-F_]*)$"),
-    list("-+0123456789"),
+_NUMBERS = (
+    ("int", r"[-+]?(0b_*[01][01_]*|0[0-7_]*|[1-9][\d_]*|0x_*[\da-fA-F][\da-fA-F_]*)$"),
+    ("float", r"[-+]?(\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.\d[\d_]*)$"),
 )
 
 
@@ -55,6 +49,11 @@ class Dumper(_Dumper):
 
     def ignore_aliases(self, data):
         return True
+
+
+for _name, _pattern in _NUMBERS:
+    for _class in (Loader, Dumper):  # the Dumper quotes a text that would read as a number
+        _class.add_implicit_resolver(_TAG + _name, re.compile(_pattern, re.ASCII), "-+0123456789.")
 
 
 def load(text: str):
@@ -99,7 +98,7 @@ def _refuse_bombs(text: str) -> None:
         elif isinstance(event, yaml.ScalarEvent):
             sizes[event.anchor] = 1
             way[-1][1] += 1
-        if len(way) > MAX_DEPTH:
+        if len(way) - 1 > MAX_DEPTH:
             raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
         if way[-1][1] > MAX_NODES:
             raise ValueError(f"the document has more than {MAX_NODES} parts")
