@@ -6,8 +6,8 @@ import ipaddress
 import json
 import logging
 import pathlib
+import re
 import socket
-import threading
 import time
 
 import falcon
@@ -33,6 +33,7 @@ from caelus.schemas import DOCUMENTS
 
 log = logging.getLogger("caelus.api")
 PROBLEM = "application/problem+json"
+PORT = re.compile(r":\d*$")
 DRAIN_SECONDS = 10  # for requests that run when the server is told to stop
 DOCS_PAGE = """<!doctype html>
 <html lang="en">
@@ -77,8 +78,13 @@ class Guard:
     """What holds for every request and answer."""
 
     def process_request(self, req, resp):
+        host = req.get_header("Host", default="localhost")
+        if not _is_loopback(PORT.sub("", host)):
+            # A name that was made to point here: its pages would be of the same origin.
+            shown = validation.printable(host)
+            raise Forbidden(f"requests to the host {shown} are refused; use localhost")
         origin = req.get_header("Origin")
-        if origin and req.method not in ("GET", "HEAD") and origin != req.prefix:
+        if origin and req.method not in ("GET", "HEAD") and origin != f"{req.scheme}://{host}":
             # A page of another site that the browser shows must not steer Caelus.
             raise Forbidden(f"requests from pages of {validation.printable(origin)} are refused")
 
@@ -95,6 +101,8 @@ class Resource:
         for operation in operations:
             responder = functools.partial(_respond, operation)
             setattr(self, f"on_{operation.method.lower()}", responder)
+            if operation.method == "GET":
+                self.on_head = responder
 
 
 def _respond(operation: Operation, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
@@ -146,6 +154,8 @@ class Alive:
     def on_get(self, req, resp):
         resp.media = {"status": "ok"}
 
+    on_head = on_get
+
 
 class Ready:
     def on_get(self, req, resp):
@@ -154,6 +164,8 @@ class Ready:
         if missing:
             raise Unavailable("the database's schema is not this program's; run: caelus migrate")
         resp.media = {"status": "ready"}
+
+    on_head = on_get
 
 
 class Document:
@@ -191,7 +203,9 @@ def _fail(req, resp, error: Exception, params) -> None:
 
 def _serialize_error(req, resp, error: falcon.HTTPError) -> None:
     """Falcon's own refusals: no such path, method not allowed, ..."""
-    detail = error.description or f"{req.method} {validation.printable(req.path)} does not exist"
+    where = f"{req.method} {validation.printable(req.path)}"
+    known = isinstance(error, falcon.HTTPMethodNotAllowed)
+    detail = error.description or f"{where} {'is not allowed' if known else 'does not exist'}"
     title = error.title.partition(" ")[2] or error.title
     problem = {"title": title, "status": error.status_code, "detail": detail}
     resp.content_type = PROBLEM
@@ -221,33 +235,34 @@ class Channel(HTTPChannel):
 
 
 class Server:
-    """The app on one loopback address; `run` serves until `stop` is called."""
+    """The app on one loopback address.
+
+    It steps waitress 3.0's own loop, to end it cleanly: `_step`, `_drain` and `_busy` are what
+    another version may want otherwise.
+    """
 
     def __init__(self, host: str, port: int):
         listening = _listen(host, port)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listening.getsockname()[1]}"
         logging.getLogger("waitress").setLevel(logging.ERROR)
-        self._stopping = threading.Event()
         self._server = waitress.create_server(
             create_app(),
             sockets=[listening],
             threads=database.HTTP_THREADS,
             connection_limit=1000,
             # More than is accepted: a client reads the refusal only once it has sent everything.
-            max_request_body_size=16 * validation.MAX_BYTES,
+            max_request_body_size=64 * validation.MAX_BYTES,
             ident=None,
             clear_untrusted_proxy_headers=True,
         )
         self._server.channel_class = Channel
 
-    def stop(self) -> None:
-        """End `run`. Safe in a signal handler."""
-        self._stopping.set()
-
-    def run(self) -> None:
-        while not self._stopping.is_set():
+    def run(self, stop) -> None:
+        """Serve until `stop` is set (a threading.Event, or alike)."""
+        while not stop.is_set():
             self._step(0.5)
+        log.info("stopping")
         self._drain()
 
     def _step(self, seconds: float) -> None:
@@ -270,7 +285,7 @@ def _listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ConfigError for what is not loopback, or taken."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        if not ipaddress.ip_address(address[0].partition("%")[0]).is_loopback:
+        if not _is_loopback(address[0].partition("%")[0]):
             raise ConfigError(
                 f"refusing to listen on {host}: Caelus has no access control yet, so it serves "
                 "loopback addresses only; use --host=127.0.0.1"
@@ -279,3 +294,10 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as e:
         text = getattr(e, "strerror", None) or e
         raise ConfigError(f"cannot listen on {host} port {port}: {text}") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -3,6 +3,7 @@
 Heavy modules are imported where they are used: a command that lists users starts in a moment.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -12,7 +13,7 @@ from caelus import __version__, machine
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
-ACTOR = "operator"  # whoever may read the database file
+ACTOR = "operator"  # whoever may reach the database
 
 TOP = """Caelus gives people their own instances of web apps on a small Kubernetes.
 
@@ -30,18 +31,19 @@ Settings are environment variables, such as CAELUS_DATABASE_URL; the README list
 
 def main(argv: list[str]) -> int:
     """Run one command; gives its exit code: 0 done, 1 refused or failed, 2 wrong usage."""
-    if argv == ["--version"]:
-        print(f"caelus {__version__}")
-        return 0
     try:
+        if argv == ["--version"]:
+            print(f"caelus {__version__}", flush=True)
+            return 0
         return _run(argv)
     except CaelusError as e:
         return _complain(e.detail, e.exit_code)
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        return _without_output("")
+    except OSError as e:
+        return _without_output(f"cannot go on: {e.strerror or e}")
     except Exception as e:
         log.error("unforeseen error", exc_info=e)
         return _complain("an internal error of Caelus; the log above says more", 1)
@@ -49,7 +51,19 @@ def main(argv: list[str]) -> int:
 
 def run() -> None:
     """The command `caelus`."""
+    os.umask(0o077)  # what Caelus and its tools write is the business of this user alone
+    if sys.stdout is None or sys.stderr is None:  # closed by the caller
+        sys.exit(1)
     sys.exit(main(sys.argv[1:]))
+
+
+def _without_output(sentence: str) -> int:
+    """End with what may be left in stdout's buffer dropped: writing it would fail once more."""
+    if sentence:
+        _complain(sentence, 1)
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _complain(sentence: str, exit_code: int) -> int:
@@ -84,7 +98,7 @@ def _show_commands(operations) -> int:
     summaries = {name: operation.summary for name, operation in operations.items()}
     summaries |= {name: usage.partition("\n")[0] for name, (usage, _) in machine.COMMANDS.items()}
     lines = (f"  {name:<22}{summary}" for name, summary in summaries.items())
-    print(TOP.format(commands="\n".join(lines)), end="")
+    print(TOP.format(commands="\n".join(lines)), end="", flush=True)
     return 0
 
 
@@ -100,7 +114,7 @@ def _unknown(word: str, known) -> str:
 def _parse(command: str, usage: str, arguments: list[str]) -> dict | None:
     """The words of a command line; None once help was asked for and given."""
     if "--help" in arguments or "-h" in arguments:
-        print(usage, end="")
+        print(usage, end="", flush=True)
         return None
     import docopt
 
@@ -139,6 +153,8 @@ def _arguments(operation, words: dict) -> dict:
         name = operation.words.get(word) or word.lstrip("-").lower().replace("-", "_")
         if value is None or value is False or word == operation.command:
             continue
+        if value == "" and name in operation.input["properties"] and not operation.changes:
+            continue  # as an empty parameter of a query
         if word.endswith("-file"):
             given[name.removesuffix("_file") + "_json"] = _object(word, _read(value), yaml=True)
         elif word.endswith("-json"):
@@ -153,6 +169,8 @@ def _arguments(operation, words: dict) -> dict:
 def _read(path: str) -> str:
     from caelus.validation import MAX_BYTES
 
+    if path == "-" and sys.stdin is None:
+        raise Malformed("cannot read -: standard input is closed")
     try:
         with open(sys.stdin.fileno() if path == "-" else path, "rb", closefd=path != "-") as file:
             content = file.read(MAX_BYTES + 1)

@@ -55,16 +55,14 @@ def load(environ=os.environ, **flags: str | None) -> Config:
 
     Raises ConfigError for a value that can't be used.
     """
-    data_dir = pathlib.Path(environ.get("CAELUS_DATA_DIR") or _default_data_dir(environ))
-    url = environ.get("CAELUS_DATABASE_URL") or environ.get("DATABASE_URL")
 
     def setting(name: str, default: str) -> str:
         flag = flags.get(name.lower())
         return flag if flag is not None else environ.get(f"CAELUS_{name}") or default
 
     return Config(
-        database_url=url or f"sqlite:///{data_dir.absolute() / 'caelus.db'}",
-        data_dir=data_dir,
+        database_url=database_url(environ),
+        data_dir=_data_dir(environ),
         host=setting("HOST", "127.0.0.1"),
         port=_whole_number("port", setting("PORT", "8000"), 65535),
         workers=_whole_number("workers", setting("WORKERS", "2"), 64),
@@ -76,8 +74,18 @@ def load(environ=os.environ, **flags: str | None) -> Config:
     )
 
 
+def database_url(environ=os.environ) -> str:
+    url = environ.get("CAELUS_DATABASE_URL") or environ.get("DATABASE_URL")
+    return url or f"sqlite:///{_data_dir(environ) / 'caelus.db'}"
+
+
 def no_color(environ=os.environ) -> bool:
     return bool(environ.get("NO_COLOR"))
+
+
+def _data_dir(environ) -> pathlib.Path:
+    chosen = environ.get("CAELUS_DATA_DIR") or _default_data_dir(environ)
+    return pathlib.Path(os.path.abspath(chosen))
 
 
 def _default_data_dir(environ) -> str:

@@ -79,13 +79,35 @@ def postgres(url: str, connections: int):
     )
 
 
-def _make_file(path: pathlib.Path) -> None:
+@contextlib.contextmanager
+def own_connection():
+    """A connection to Postgres outside the pool, as the driver gives it, for one long use."""
+    connection = database.obj._connect()
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield connection
+    finally:
+        connection.close()
+
+
+def make_directory(path: pathlib.Path) -> None:
+    """Make the data directory, for this user alone, where there is none."""
+    with _explained(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _make_file(path: pathlib.Path) -> None:
+    make_directory(path.parent)
+    with _explained(path):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+@contextlib.contextmanager
+def _explained(path: pathlib.Path):
+    try:
+        yield
     except OSError as e:
         raise ConfigError(
-            f"cannot use the database file {path}: {e.strerror}; set CAELUS_DATA_DIR or "
+            f"cannot use {path}: {e.strerror}; set CAELUS_DATA_DIR or "
             "CAELUS_DATABASE_URL to a place that this user may write"
         ) from None
 
@@ -121,9 +143,10 @@ def session():
     """
     try:
         yield
-    except peewee.DatabaseError as e:
+    except (peewee.DatabaseError, peewee.InterfaceError) as e:
         first = _first(e)
-        ours = type(first) not in (peewee.DatabaseError, peewee.OperationalError)
+        theirs = (peewee.DatabaseError, peewee.OperationalError, peewee.InterfaceError)
+        ours = type(first) not in theirs
         if ours or _is_our_fault(first):
             raise
         reason = str(first).partition("\n")[0]
@@ -167,7 +190,9 @@ def unique(sentence: str):
     try:
         with database.atomic():
             yield
-    except peewee.IntegrityError:
+    except peewee.IntegrityError as e:
+        if "unique" not in str(e).lower():
+            raise
         raise Conflict(sentence) from None
 
 

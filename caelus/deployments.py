@@ -5,15 +5,17 @@ import string
 
 import peewee
 
-from caelus import jobs, templates, users, values
+from caelus import events, jobs, templates, users, values
 from caelus.database import locked, page, unique
-from caelus.errors import Conflict, Invalid, NotFound
+from caelus.errors import Busy, Conflict, Invalid, NotFound
 from caelus.models import (
     DELETED,
     DELETING,
     ERROR,
     PROVISIONING,
+    RUNNING,
     Deployment,
+    Event,
     Product,
     Template,
     User,
@@ -46,6 +48,7 @@ def create(
     with _free(deployment.domainname):
         deployment.save(force_insert=True)
     jobs.enqueue(deployment.id, "create")
+    events.record(deployment.id, "created", f"created from template {template.id}")
     return get(user_id=user_id, deployment_id=deployment.id)
 
 
@@ -81,6 +84,12 @@ def get_any(deployment_id: int) -> Deployment:
     return _found(_whole().where(Deployment.id == deployment_id), deployment_id)
 
 
+def lock(deployment_id: int, condition=True) -> None:
+    """Keep the deployment, and so its jobs, from being changed until the transaction ends."""
+    query = Deployment.select(Deployment.id).where(Deployment.id == deployment_id, condition)
+    _found(locked(query), deployment_id)
+
+
 def update(
     *,
     user_id: int,
@@ -91,10 +100,11 @@ def update(
 ) -> Deployment:
     if desired_template_id is None and domainname is None and user_values_json is KEEP:
         raise Invalid(("desired_template_id", "or domainname or user_values_json must be given"))
-    _lock(user_id, deployment_id)
+    lock(deployment_id, Deployment.user == user_id)
     deployment = get(user_id=user_id, deployment_id=deployment_id)
     if deployment.deleted_at is not None:
-        raise Conflict(f"deployment {deployment_id} is {deployment.status}: it can't be updated")
+        state = "deleted" if deployment.status == DELETED else "being deleted"
+        raise Conflict(f"deployment {deployment_id} is {state}: it can't be updated")
     if desired_template_id is not None:
         deployment.desired_template = _upgrade(deployment, desired_template_id)
     if domainname is not None:
@@ -104,20 +114,22 @@ def update(
     check_values(deployment)
     deployment.status = PROVISIONING
     deployment.generation += 1
-    deployment.last_error = None
+    deployment.last_error = deployment.cause = None
     with _free(deployment.domainname):
         deployment.save()
     jobs.enqueue(deployment_id, "update")
+    events.record(deployment_id, "updated", f"changed to generation {deployment.generation}")
     return get(user_id=user_id, deployment_id=deployment_id)
 
 
 def delete(*, user_id: int, deployment_id: int) -> Deployment:
     """Ask for the deployment to be removed; once asked, asking again changes nothing."""
-    _lock(user_id, deployment_id)
+    lock(deployment_id, Deployment.user == user_id)
     deployment = get(user_id=user_id, deployment_id=deployment_id)
     if deployment.deleted_at is not None:
         return deployment
     jobs.enqueue(deployment_id, "delete")
+    events.record(deployment_id, "delete_requested", "asked to be deleted")
     deployment.status = DELETING
     deployment.deleted_at = now()
     deployment.generation += 1
@@ -127,7 +139,7 @@ def delete(*, user_id: int, deployment_id: int) -> Deployment:
 
 def retry(*, user_id: int, deployment_id: int) -> Deployment:
     """Let a failed deployment be tried again at once. Raises Conflict where nothing failed."""
-    _lock(user_id, deployment_id)
+    lock(deployment_id, Deployment.user == user_id)
     deployment = get(user_id=user_id, deployment_id=deployment_id)
     job = jobs.open_job(deployment_id)
     if job is not None and jobs.waits_for_retry(job):
@@ -138,7 +150,37 @@ def retry(*, user_id: int, deployment_id: int) -> Deployment:
         jobs.enqueue(deployment_id, reason_to_run(deployment))
     deployment.status = PROVISIONING if deployment.deleted_at is None else DELETING
     deployment.save()
+    events.record(deployment_id, "retry_requested", "asked to be tried again now")
     return deployment
+
+
+def forget(*, user_id: int, deployment_id: int) -> Deployment:
+    """Close the record of a deployment whose cluster is gone; nothing is done to any cluster.
+
+    Raises Busy while a job is running.
+    """
+    lock(deployment_id, Deployment.user == user_id)
+    deployment = get(user_id=user_id, deployment_id=deployment_id)
+    if deployment.status == DELETED:
+        return deployment
+    job = jobs.open_job(deployment_id)
+    if job is not None and job.status == RUNNING:
+        raise Busy()
+    if job is not None:
+        jobs.close(job)
+    deployment.status = DELETED
+    deployment.deleted_at = deployment.deleted_at or now()
+    deployment.save()
+    events.record(deployment_id, "forgotten", "closed without touching the cluster")
+    return deployment
+
+
+def find_events(
+    *, user_id: int, deployment_id: int, limit: int | None = None, before: int | None = None
+) -> list[Event]:
+    """What happened to the deployment, newest first."""
+    get(user_id=user_id, deployment_id=deployment_id)
+    return events.find(deployment_id, limit=limit, before=before)
 
 
 def reason_to_run(deployment: Deployment) -> str:
@@ -198,13 +240,6 @@ def _upgrade(deployment: Deployment, template_id: int) -> Template:
             "leave it out to change the values or the domain"
         )
     return template
-
-
-def _lock(user_id: int, deployment_id: int) -> None:
-    query = Deployment.select(Deployment.id).where(
-        Deployment.id == deployment_id, Deployment.user == user_id
-    )
-    _found(locked(query), deployment_id)
 
 
 def _whole():

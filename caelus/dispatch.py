@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from caelus import jobs, schemas, validation
+from caelus import events, jobs, schemas, validation
 from caelus.database import session, transaction
 from caelus.errors import Invalid, NotFound
 
 log = logging.getLogger("caelus.dispatch")
-_ID = re.compile(r"[1-9][0-9]{0,17}")
+_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def dispatch(operation: Operation, actor: str, arguments: dict):
     with session():
         if not operation.changes:
             return _show(operation, operation.service(**ids, **given))
-        with transaction():
+        with transaction(), events.by(actor):
             document = _show(operation, operation.service(**ids, **given))
     # Only now: a worker that is woken earlier would not see the job.
     jobs.wakeup.call()
@@ -79,7 +79,7 @@ def _show(operation: Operation, result):
 
 def whole_id(what: str, text: str) -> int:
     """The id in `text`. Raises NotFound for what can't be the id of any `what`."""
-    if _ID.fullmatch(text):
+    if _ID.fullmatch(text) and int(text) < 2**63:
         return int(text)
     raise NotFound(f"{what} {validation.printable(text)} not found: an id is a whole number")
 

@@ -16,7 +16,7 @@ from caelus.validation import compact
 MARGIN_SECONDS = 60  # for the chart's download, beyond what helm's own --timeout bounds
 HISTORY = "10"  # revisions kept of a release; each is a Secret
 # A wait that ended; not a request that did: `Get "https://...": context deadline exceeded`.
-_WAITED = re.compile(r"(?<!\": )context deadline exceeded$|timed out waiting", re.M | re.I)
+_WAITED = re.compile(r"(?<!\": )context deadline exceeded\s*$|timed out waiting", re.IGNORECASE)
 _NO_CLUSTER = re.compile("kubernetes cluster unreachable", re.IGNORECASE)
 _LOGGED = re.compile(r"WARNING|level=WARN|[IWE]\d{4} ")
 _NOISE = re.compile(
@@ -67,7 +67,7 @@ def uninstall(tools: Tools, release: str, timeout: int) -> None:
     except ToolError as e:
         if _NO_CLUSTER.search(e.output):
             raise no_cluster(e) from None
-        raise ToolError(f"cannot uninstall {release}: {reason(e)}") from None
+        raise ToolError(f"cannot uninstall {release}: {reason(e)}", e.output) from None
 
 
 def reason(error: ToolError) -> str:
@@ -80,20 +80,21 @@ def reason(error: ToolError) -> str:
 
 
 def no_cluster(error: ToolError) -> ToolError:
-    return ToolError(f"cannot reach the cluster ({reason(error)}); check KUBECONFIG")
+    return ToolError(f"cannot reach the cluster ({reason(error)}); check KUBECONFIG", error.output)
 
 
 def _explained(error: ToolError, release: str, chart: Chart, timeout: int) -> ToolError:
     if isinstance(error, ToolTimeout) or _WAITED.search(error.output):
         return ToolError(
             f"chart {chart} did not become healthy within {timeout} s ({reason(error)}); "
-            f"see: kubectl --namespace {release} get pods,events"
+            f"see: kubectl --namespace {release} get pods,events",
+            error.output,
         )
     if _NO_CLUSTER.search(error.output):
         return no_cluster(error)
     if not error.output:
         return error
-    return ToolError(f"helm could not apply chart {chart}: {reason(error)}")
+    return ToolError(f"helm could not apply chart {chart}: {reason(error)}", error.output)
 
 
 # Where the chart comes from
@@ -123,7 +124,7 @@ def _pull(tools: Tools, chart: Chart, directory: str) -> pathlib.Path:
     try:
         tools.helm("pull", *_arguments(chart), "--destination", directory, timeout=120)
     except ToolError as e:
-        raise ToolError(f"cannot pull chart {chart}: {reason(e)}") from None
+        raise ToolError(f"cannot pull chart {chart}: {reason(e)}", e.output) from None
     return next(pathlib.Path(directory).glob("*"))
 
 

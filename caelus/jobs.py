@@ -6,14 +6,17 @@ to `queued`, due after a pause.
 
 import datetime
 import logging
+import random
 import threading
 
-from caelus.database import is_postgres, locked, page, transaction
+from caelus.database import database, is_postgres, locked, page, transaction
 from caelus.errors import Busy
 from caelus.models import DONE, FAILED, QUEUED, RUNNING, Job, now
 
 log = logging.getLogger("caelus.jobs")
 OPEN = (QUEUED, RUNNING)
+CHANNEL = "caelus_jobs"  # on which Postgres tells all processes of a job
+LEASE = datetime.timedelta(seconds=45)
 FIRST_PAUSE = datetime.timedelta(seconds=10)
 LONGEST_PAUSE = datetime.timedelta(minutes=10)
 
@@ -68,17 +71,19 @@ def waits_for_retry(job: Job) -> bool:
 
 
 def enqueue(deployment_id: int, reason: str) -> Job:
-    """Add a job in the caller's transaction; one that only waits for a retry gives way to it.
+    """Add a job; one that only waits for a retry gives way to it.
 
-    Raises Busy where a job is running or still has its first attempt before it.
+    The caller's transaction holds the lock on the deployment. Raises Busy where a job is running
+    or still has its first attempt before it.
     """
     job = open_job(deployment_id)
     if job is not None and not waits_for_retry(job):
         raise Busy()
     if job is not None:
-        _change(job, status=FAILED)
+        close(job)
         log.info("job %d of deployment %d gives way to a new one", job.id, deployment_id)
     job = Job.create(deployment=deployment_id, reason=reason)
+    _tell()
     log.info("job %d (%s) of deployment %d queued", job.id, reason, deployment_id)
     return job
 
@@ -86,6 +91,19 @@ def enqueue(deployment_id: int, reason: str) -> Job:
 def hurry(job: Job) -> None:
     """Make a job that waits for its retry due at once."""
     _change(job, run_after=now())
+    _tell()
+    log.info("job %d of deployment %d is due at once", job.id, job.deployment_id)
+
+
+def close(job: Job) -> None:
+    """Close a job that nobody is to run any more."""
+    _change(job, status=FAILED)
+
+
+def _tell() -> None:
+    """Wake the workers of other processes once this transaction is committed."""
+    if is_postgres():
+        database.execute_sql(f"NOTIFY {CHANNEL}")
 
 
 def claim(worker: str, at: datetime.datetime, deployment_id: int | None = None) -> Job | None:
@@ -100,43 +118,74 @@ def claim(worker: str, at: datetime.datetime, deployment_id: int | None = None) 
         .order_by(Job.run_after, Job.id)
         .limit(1)
     )
+    if not oldest.exists():
+        return None  # looking is free; on SQLite the update below waits for every writer
     if is_postgres():
         oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
     claimed = Job.update(
-        status=RUNNING, attempt=Job.attempt + 1, locked_by=worker, locked_at=at, updated_at=at
+        status=RUNNING,
+        attempt=Job.attempt + 1,
+        locked_by=worker,
+        locked_at=at,
+        lease_until=at + LEASE,
+        updated_at=at,
     ).where(Job.id == oldest, Job.status == QUEUED)
     with transaction():
         rows = list(claimed.returning(Job).execute())
     return rows[0] if rows else None
 
 
+def renew(job: Job, at: datetime.datetime) -> bool:
+    """Hold a running job for another lease from `at`; False if its worker holds it no more."""
+    return _change(job, _held(job), lease_until=at + LEASE)
+
+
+def requeue_lost(job: Job) -> bool:
+    """Queue a job again that a dead worker held; False if that was done or it ended by now."""
+    queued = _release(job, status=QUEUED, run_after=now())
+    if queued:
+        _tell()
+    return queued
+
+
 def finish(job: Job) -> bool:
-    return _release(job, status=DONE, last_error=None)
+    return _release(job, status=DONE, last_error=None, cause=None)
 
 
-def fail(job: Job, error: str) -> bool:
-    return _release(job, status=FAILED, last_error=error)
+def fail(job: Job, error: str, cause: dict | None = None) -> bool:
+    return _release(job, status=FAILED, last_error=error, cause=cause)
 
 
-def postpone(job: Job, error: str, at: datetime.datetime) -> bool:
+def postpone(job: Job, error: str, at: datetime.datetime, cause: dict | None = None) -> bool:
     """Queue the job again, due after its pause from `at`."""
-    return _release(job, status=QUEUED, last_error=error, run_after=at + pause(job.attempt))
+    due = at + pause(job.attempt)
+    log.info("job %d of deployment %d tried again at %s", job.id, job.deployment_id, due)
+    return _release(job, status=QUEUED, last_error=error, cause=cause, run_after=due)
 
 
 def hand_back(job: Job) -> bool:
     """Queue the job again as if it had not been claimed."""
-    return _release(job, status=QUEUED, attempt=job.attempt - 1)
+    handed = _release(job, status=QUEUED, attempt=job.attempt - 1)
+    _tell()
+    return handed
 
 
 def pause(attempt: int) -> datetime.timedelta:
-    """How long to wait after the failed `attempt` (from 1): doubling, with a cap."""
-    return min(FIRST_PAUSE * 2 ** min(attempt - 1, 20), LONGEST_PAUSE)
+    """How long to wait after the failed `attempt` (from 1): doubling, with a cap.
+
+    Up to a fifth longer, by chance, so that what failed together is not tried together.
+    """
+    return min(FIRST_PAUSE * 2 ** min(attempt - 1, 20), LONGEST_PAUSE) * random.uniform(1, 1.2)
 
 
 def _release(job: Job, **changes) -> bool:
     """Change a job that its worker holds; False if the worker holds it no more."""
-    mine = (Job.status == RUNNING) & (Job.locked_by == job.locked_by) & (Job.attempt == job.attempt)
-    return _change(job, mine, locked_by=None, locked_at=None, **changes)
+    free = {"locked_by": None, "locked_at": None, "lease_until": None}
+    return _change(job, _held(job), **free, **changes)
+
+
+def _held(job: Job):
+    return (Job.status == RUNNING) & (Job.locked_by == job.locked_by) & (Job.attempt == job.attempt)
 
 
 def _change(job: Job, condition=True, **changes) -> bool:

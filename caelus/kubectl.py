@@ -7,7 +7,7 @@ from caelus.process import ToolError, Tools
 from caelus.validation import compact
 
 APPLY_SECONDS = 60
-DELETE_SECONDS = 120
+DELETE_SECONDS = 20  # a namespace that takes longer occupies no worker meanwhile
 _NO_CLUSTER = re.compile(
     "was refused|connection refused|unable to connect|no such host|no route to host|i/o timeout",
     re.IGNORECASE,
@@ -44,7 +44,8 @@ def delete_namespace(tools: Tools, name: str) -> None:
         if "timed out waiting" in e.output:
             raise ToolError(
                 f"namespace {name} is still terminating after {DELETE_SECONDS} s; what blocks it "
-                f"is in its conditions: kubectl get namespace {name} --output yaml"
+                f"is in its conditions: kubectl get namespace {name} --output yaml",
+                e.output,
             ) from None
         raise _explained(f"cannot delete namespace {name}", e) from None
 
@@ -52,4 +53,4 @@ def delete_namespace(tools: Tools, name: str) -> None:
 def _explained(what: str, error: ToolError) -> ToolError:
     if _NO_CLUSTER.search(error.output):
         return no_cluster(error)
-    return ToolError(f"{what}: {reason(error)}")
+    return ToolError(f"{what}: {reason(error)}", error.output)

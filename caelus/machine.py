@@ -3,10 +3,10 @@
 Written by hand, because they are not "document in, document out".
 """
 
-import contextlib
 import logging
 import signal
 import sys
+import time
 
 log = logging.getLogger("caelus.cli")
 
@@ -62,69 +62,94 @@ def keep_postgres_drivers_out() -> None:
     """Importing peewee takes three times as long where it finds drivers that nobody needs."""
     from caelus import config
 
-    if "peewee" not in sys.modules and config.load().is_sqlite:
+    if "peewee" not in sys.modules and config.database_url().startswith("sqlite:"):
         sys.modules.update(psycopg=None, psycopg2=None)
 
 
-def open_database(config, upgrade: bool = False) -> list[str]:
-    """Connect, and see to the schema; gives the migrations that `upgrade` applied."""
+def open_database(config) -> None:
+    """Connect; a new database gets its schema, any other must have this program's."""
+    from caelus import migrate
+
+    with _connected(config):
+        migrate.require_current(config)
+
+
+def upgrade_database(config) -> list[str]:
+    """Connect, and bring the schema up to date; gives the migrations that were applied."""
+    from caelus import migrate
+
+    with _connected(config):
+        return migrate.run(config)
+
+
+def _connected(config):
     keep_postgres_drivers_out()
-    from caelus import database, migrate
+    from caelus import database
 
+    database.make_directory(config.data_dir)
     database.connect(config)
-    with database.session():
-        return migrate.run(config) if upgrade else migrate.require_current(config) or []
+    return database.session()
 
 
-@contextlib.contextmanager
-def _stopped_by_signals(*stops):
-    """Call `stops` on SIGTERM and SIGINT; the second signal kills."""
+class Stop:
+    """Set by SIGTERM and SIGINT, the second of which kills.
 
-    def handle(number, frame):
+    Takes no lock: a signal may come while the very thread that it interrupts holds one.
+    """
+
+    def __init__(self):
+        self._set = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number, frame) -> None:
         signal.signal(number, signal.SIG_DFL)
-        log.info("%s: stopping", signal.Signals(number).name)
-        for stop in stops:
-            stop()
+        self._set = True
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def set(self) -> None:
+        self._set = True
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def wait(self, seconds: float = float("inf")) -> bool:
+        """Sleep until set, at most `seconds`; gives whether it is set."""
+        deadline = time.monotonic() + seconds
+        while not self._set and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+        return self._set
 
 
 def serve(words: dict) -> int:
+    stop = Stop()
     config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
-    open_database(config, upgrade=True)
+    upgrade_database(config)
     from caelus.api import Server
     from caelus.process import Tools
     from caelus.worker import Workers
 
-    tools = Tools(config)
     server = Server(config.host, config.port)
-    workers = Workers(config.workers, tools)
-    with _stopped_by_signals(tools.cancel.set, server.stop):
-        workers.start()
-        log.info("serving %s with %d reconciler threads", server.url, config.workers)
-        server.run()
-        workers.stop()
+    workers = Workers(config.workers, Tools(config, stop))
+    workers.start()
+    log.info("serving %s with %d reconciler threads", server.url, config.workers)
+    server.run(stop)
+    workers.stop()
     log.info("stopped")
     return 0
 
 
 def reconcile(words: dict) -> int:
+    stop = Stop()
     config = configure()
     open_database(config)
     from caelus.process import Tools
 
-    tools = Tools(config)
-    with _stopped_by_signals(tools.cancel.set):
-        if words["--watch"]:
-            return _watch(config, tools)
-        if words["DEPLOYMENT_ID"] is None:
-            return _reconcile_due(tools)
-        return _reconcile_one(words["DEPLOYMENT_ID"], tools)
+    tools = Tools(config, stop)
+    if words["--watch"]:
+        return _watch(config, tools)
+    if words["DEPLOYMENT_ID"] is None:
+        return _reconcile_due(tools)
+    return _reconcile_one(words["DEPLOYMENT_ID"], tools)
 
 
 def _watch(config, tools) -> int:
@@ -139,13 +164,15 @@ def _watch(config, tools) -> int:
 
 
 def _reconcile_due(tools) -> int:
+    from caelus import leases, schemas, yamltext
     from caelus import reconcile as reconciler
-    from caelus import schemas, worker, yamltext
     from caelus.models import now
+
+    leases.recover(now())
 
     started, outcomes = now(), []
     while not tools.cancel.is_set():
-        deployment = reconciler.run_due(worker.name(), tools, started)
+        deployment = reconciler.run_due(leases.worker_name(), tools, started)
         if deployment is None:
             break
         outcomes.append(schemas.outcome(deployment))
@@ -154,13 +181,15 @@ def _reconcile_due(tools) -> int:
 
 
 def _reconcile_one(text: str, tools) -> int:
+    from caelus import leases, schemas, yamltext
     from caelus import reconcile as reconciler
-    from caelus import schemas, worker, yamltext
     from caelus.dispatch import whole_id
-    from caelus.models import ERROR
+    from caelus.models import ERROR, now
+
+    leases.recover(now())
 
     deployment_id = whole_id("deployment", text)
-    deployment = reconciler.run_now(worker.name(), tools, deployment_id)
+    deployment = reconciler.run_now(leases.worker_name(), tools, deployment_id)
     yamltext.dump(schemas.outcome(deployment), sys.stdout)
     return 1 if deployment.status == ERROR or tools.cancel.is_set() else 0
 
@@ -168,7 +197,7 @@ def _reconcile_one(text: str, tools) -> int:
 def migrate(words: dict) -> int:
     from caelus import yamltext
 
-    applied = open_database(configure(), upgrade=True)
+    applied = upgrade_database(configure())
     from caelus.migrate import newest
 
     yamltext.dump({"schema": newest()[-1], "applied": applied}, sys.stdout)

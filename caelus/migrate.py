@@ -8,6 +8,7 @@ import peewee
 from caelus import database as db
 from caelus.config import Config
 from caelus.errors import ConfigError
+from caelus.models import MODELS
 
 log = logging.getLogger("caelus.migrate")
 ADVISORY_LOCK = 0xCAE1
@@ -42,8 +43,7 @@ def require_current(config: Config) -> None:
 
     Raises ConfigError, with the command to run, for an older or a newer schema.
     """
-    done = applied()
-    _refuse_newer(done)
+    done = _history()
     if not done:
         run(config)
     elif set(newest()) - set(done):
@@ -59,14 +59,27 @@ def run(config: Config) -> list[str]:
     Under a lock against other processes, all or nothing. Call it before any thread starts:
     peewee_migrate patches the whole process while it replays what was done.
     """
-    done = applied()
-    _refuse_newer(done)
+    done = _history()
     if not set(newest()) - set(done):
         return []
     steps = _run_sqlite(config) if config.is_sqlite else _run_postgres(db.database)
     for name in steps:
         log.info("applied migration %s", name)
     return steps
+
+
+def _history() -> list[str]:
+    """The migrations that the database has had. Raises ConfigError where it is not ours."""
+    # The tables before the history: another process may be making both right now.
+    tables = set(db.database.get_tables()) & {model._meta.table_name for model in MODELS}
+    done = applied()
+    if tables and not done:
+        raise ConfigError(
+            f"the database has tables that are not Caelus's ({', '.join(sorted(tables))}); "
+            "give Caelus a database of its own"
+        )
+    _refuse_newer(done)
+    return done
 
 
 def _refuse_newer(done: list[str]) -> None:

@@ -110,6 +110,7 @@ class Deployment(Row):
     last_error = peewee.TextField(null=True)
     last_reconcile_at = Utc(null=True)
     deleted_at = Utc(null=True)
+    cause = Json(null=True)  # of last_error: {code, object, message, hint}
 
     class Meta:
         table_name = "deployments"
@@ -123,14 +124,29 @@ class Job(Row):
     attempt = peewee.IntegerField(default=0)  # how often it was started
     locked_by = peewee.TextField(null=True)
     locked_at = Utc(null=True)
+    lease_until = Utc(null=True)  # until then the job is its worker's
     last_error = peewee.TextField(null=True)
     updated_at = Utc(default=now)
+    cause = Json(null=True)
 
     class Meta:
         table_name = "jobs"
 
 
-MODELS = (User, Product, Template, Deployment, Job)
+class Event(Row):
+    """What happened to a deployment; rows are only added, and pruned when they are old."""
+
+    deployment = peewee.ForeignKeyField(Deployment, null=True)
+    type = peewee.TextField()
+    actor = peewee.TextField()
+    message = peewee.TextField()
+    cause = Json(null=True)
+
+    class Meta:
+        table_name = "events"
+
+
+MODELS = (User, Product, Template, Deployment, Job, Event)
 
 
 def alive(model):

@@ -10,7 +10,7 @@ from caelus.schemas import DOCUMENTS, ID
 
 REFUSALS = {
     "400": "The body is not JSON.",
-    "403": "A page of another site asks.",
+    "403": "Another host is asked for, or a page of another site asks.",
     "404": "Not found.",
     "409": "A rule forbids it, or a job is open.",
     "413": "The body is over 1 MiB.",
@@ -70,7 +70,7 @@ def _responses(operation: Operation) -> dict:
         schema = {"type": "array", "items": schema}
     phrase = http.HTTPStatus(operation.status).phrase
     done = {"description": phrase} if operation.status == 204 else _answer(phrase, schema)
-    refusals = ["403", "404", "409", "413"] if operation.changes else ["404", "422"]
+    refusals = ["403", "404", "409", "413"] if operation.changes else ["403", "404", "422"]
     if operation.changes and operation.input["properties"]:
         refusals += ["400", "415", "422"]
     problems = {code: _problem(REFUSALS[code]) for code in [*sorted(refusals), "500", "503"]}

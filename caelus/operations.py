@@ -3,9 +3,9 @@
 A new operation is its service function and one row here.
 """
 
-from caelus import deployments, jobs, products, schemas, templates, users
+from caelus import deployments, events, jobs, products, schemas, templates, users
 from caelus.dispatch import Operation
-from caelus.schemas import PAGE, fields
+from caelus.schemas import NEWEST_FIRST, PAGE, fields
 
 PRODUCT_FIELDS = {"template_id": schemas.OPTIONAL_ID, "description": schemas.OPTIONAL_TEXT}
 DEPLOYMENT_FIELDS = {
@@ -29,7 +29,7 @@ Usage:
   caelus create-user EMAIL [--admin]
 
 Options:
-  --admin  The user may do everything.
+  --admin  An admin: for the access control that is to come.
 
 Example:
   caelus create-user ada@example.org
@@ -48,7 +48,7 @@ Usage:
   caelus list-users [--limit=N] [--after=ID]
 
 Options:
-  --limit=N   At most so many.
+  --limit=N   List at most N.
   --after=ID  Those with a greater id: the last one of the page before.
 """,
     ),
@@ -110,7 +110,7 @@ Usage:
   caelus list-products [--limit=N] [--after=ID]
 
 Options:
-  --limit=N   At most so many.
+  --limit=N   List at most N.
   --after=ID  Those with a greater id: the last one of the page before.
 """,
     ),
@@ -219,7 +219,7 @@ Usage:
   caelus list-templates PRODUCT [--limit=N] [--after=ID]
 
 Options:
-  --limit=N   At most so many.
+  --limit=N   List at most N.
   --after=ID  Those with a greater id: the last one of the page before.
 """,
     ),
@@ -286,7 +286,7 @@ Usage:
   caelus list-deployments USER [--limit=N] [--after=ID]
 
 Options:
-  --limit=N   At most so many.
+  --limit=N   List at most N.
   --after=ID  Those with a greater id: the last one of the page before.
 """,
     ),
@@ -353,6 +353,55 @@ Usage:
 """,
     ),
     Operation(
+        command="forget-deployment",
+        route="POST /users/{user_id}/deployments/{deployment_id}/forget",
+        service=deployments.forget,
+        shows="Deployment",
+        words={"USER": "user_id", "ID": "deployment_id"},
+        usage="""Close the record of a deployment whose cluster no longer exists.
+
+The cluster is not touched: a release that still runs there goes on, and Caelus knows it no more.
+
+Usage:
+  caelus forget-deployment USER ID
+""",
+    ),
+    Operation(
+        command="list-events",
+        route="GET /users/{user_id}/deployments/{deployment_id}/events",
+        service=deployments.find_events,
+        shows="Event",
+        many=True,
+        input=fields(**NEWEST_FIRST),
+        words={"USER": "user_id", "ID": "deployment_id"},
+        usage="""List what happened to a deployment, newest first.
+
+Usage:
+  caelus list-events USER ID [--limit=N] [--before=ID]
+
+Options:
+  --limit=N    List at most N.
+  --before=ID  Those with a smaller id: the last one of the page before.
+""",
+    ),
+    Operation(
+        command="list-all-events",
+        route="GET /events",
+        service=events.find,
+        shows="Event",
+        many=True,
+        input=fields(**NEWEST_FIRST),
+        usage="""List what happened to all deployments, newest first.
+
+Usage:
+  caelus list-all-events [--limit=N] [--before=ID]
+
+Options:
+  --limit=N    List at most N.
+  --before=ID  Those with a smaller id: the last one of the page before.
+""",
+    ),
+    Operation(
         command="list-all-deployments",
         route="GET /deployments",
         service=deployments.find_all,
@@ -367,7 +416,7 @@ Usage:
 Options:
   --status=S       provisioning, ready, error, deleting, or deleted (left out otherwise).
   --product-id=ID  Those of one product.
-  --limit=N        At most so many.
+  --limit=N        List at most N.
   --after=ID       Those with a greater id: the last one of the page before.
 
 Example:
@@ -389,7 +438,7 @@ Usage:
 Options:
   --status=S          queued, running, done or failed.
   --deployment-id=ID  Those of one deployment.
-  --limit=N           At most so many.
+  --limit=N           List at most N.
   --after=ID          Those with a greater id: the last one of the page before.
 """,
     ),

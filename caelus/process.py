@@ -4,8 +4,11 @@ The only user of plumbum.
 """
 
 import contextlib
+import errno
+import functools
 import logging
 import os
+import pathlib
 import shlex
 import signal
 import subprocess
@@ -18,6 +21,8 @@ from caelus.config import Config
 from caelus.errors import Cancelled, ReconcileError
 
 log = logging.getLogger("caelus.process")
+OWNER = "STARTED_BY_CAELUS"  # in a child's environment: which Caelus process started it
+_first_use = threading.Lock()
 GRACE_SECONDS = 10  # between SIGTERM, on which helm marks its release failed, and SIGKILL
 
 
@@ -35,17 +40,11 @@ class ToolTimeout(ToolError):
 
 @dataclass(frozen=True)
 class Tools:
-    """The programs of one Caelus process; set `cancel` to end them all."""
+    """The programs of one Caelus process, the `owner`; set `cancel` to end them all."""
 
     config: Config
     cancel: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self):
-        from plumbum import local
-
-        # What plumbum has in here it adds to the environment of every child.
-        local.env.clear()
-        local.env["PATH"] = os.environ.get("PATH", os.defpath)
+    owner: str = ""
 
     def helm(self, *arguments: str, stdin: str = "", timeout: float) -> str:
         """Run helm for at most `timeout` seconds; gives its stdout.
@@ -78,13 +77,14 @@ class Tools:
         return stdout
 
     def _start(self, name: str, arguments: tuple, **streams) -> subprocess.Popen:
-        from plumbum import CommandNotFound, local
+        from plumbum import CommandNotFound
 
-        program = getattr(self.config, name)
+        program, local = getattr(self.config, name), _local_machine()
         try:
+            command = [*_dying_with_us(), _executable(local, program), *arguments]
             # Files, not pipes: a full pipe would block the child, and a broken one kill it.
-            return local[program].popen(
-                arguments, env=self._environment(), start_new_session=True, **streams
+            return local[command[0]].popen(
+                command[1:], env=self._environment(), start_new_session=True, **streams
             )
         except (CommandNotFound, OSError) as e:
             why = getattr(e, "strerror", None) or "not found"
@@ -114,11 +114,38 @@ class Tools:
             "HELM_CONFIG_HOME": str(home / "config"),
             "HELM_DATA_HOME": str(home / "data"),
             "HELM_NO_PLUGINS": "1",
+            "KUBECACHEDIR": str(self.config.data_dir.absolute() / "kubectl"),
+            OWNER: self.owner,
             "NO_COLOR": "1",
         }
         if self.config.kubeconfig:
             own["KUBECONFIG"] = self.config.kubeconfig
         return kept | own
+
+
+def _local_machine():
+    """plumbum's, with an environment of PATH alone: it adds its own to every child's."""
+    with _first_use:
+        return _emptied_machine()
+
+
+@functools.lru_cache(maxsize=1)
+def _emptied_machine():
+    from plumbum import local
+
+    local.env.clear()
+    local.env["PATH"] = os.environ.get("PATH", os.defpath)
+    return local
+
+
+def _executable(local, program: str) -> str:
+    """The path of `program`. Raises OSError or CommandNotFound, which `setpriv` would swallow."""
+    if os.sep not in program:
+        return str(local.which(program))
+    os.stat(program)
+    if not os.access(program, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return os.path.abspath(program)
 
 
 def _scratch(text: str = ""):
@@ -145,3 +172,44 @@ def _end(child: subprocess.Popen, ended: threading.Event) -> None:
 def _signal(child: subprocess.Popen, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, number)  # its own session: grandchildren go with it
+
+
+@functools.lru_cache(maxsize=1)
+def _dying_with_us() -> tuple[str, ...]:
+    """What to start a child by, so that it gets SIGTERM when this process is killed.
+
+    The signal follows the thread that started the child; a worker's lives as long as the process.
+    """
+    wrapper = ("setpriv", "--pdeathsig", "TERM", "--")
+    try:
+        subprocess.run([*wrapper, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ()  # not every system's setpriv can; `end_children_of` is there, too
+    return wrapper
+
+
+def end_children_of(owner: str) -> None:
+    """End what a process that died has left running on this machine, and wait until it is gone."""
+    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+        deadline = time.monotonic() + seconds
+        signalled = False
+        while children := _children_of(owner):
+            if not signalled:
+                log.warning("ending %d processes that %s left behind", len(children), owner)
+                for pid in children:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, number)
+                signalled = True
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+
+
+def _children_of(owner: str) -> list[int]:
+    mark = f"{OWNER}={owner}".encode()
+    found = []
+    for directory in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (directory / "environ").read_bytes().split(b"\0"):
+                found.append(int(directory.name))
+    return found

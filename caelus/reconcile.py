@@ -4,17 +4,26 @@ A job is claimed, its deployment read, helm and kubectl run with no transaction 
 outcome recorded, but only if this worker still holds the job.
 """
 
+import dataclasses
 import datetime
 import logging
+import re
+import time
 
-from caelus import deployments, helm, jobs, kubectl, redact
-from caelus.database import locked, session, transaction
-from caelus.errors import CaelusError, Cancelled, ReconcileError
-from caelus.models import DELETED, ERROR, READY, RUNNING, Deployment, Job, now
-from caelus.process import Tools
+from caelus import causes, deployments, events, helm, jobs, kubectl, leases, redact, releases
+from caelus.causes import Cause
+from caelus.database import session, transaction
+from caelus.errors import Busy, CaelusError, Cancelled, Unavailable
+from caelus.models import DELETED, DELETING, ERROR, READY, Deployment, Job, now
+from caelus.process import ToolError, Tools
+from caelus.recovery import Action, Wanted, after_failure, decide, last_good, status_of
 
 log = logging.getLogger("caelus.reconcile")
 HEALTH_TIMEOUT_SECONDS = 300
+RECORD_AGAIN_SECONDS = 1
+ATTEMPTS = 3  # where only a change can help
+# What helm says to an upgrade of a release that a kill left locked.
+_LOCKED = re.compile("another operation .* in progress|has no deployed releases", re.IGNORECASE)
 
 
 def run_due(worker: str, tools: Tools, at: datetime.datetime) -> Deployment | None:
@@ -30,15 +39,16 @@ def run_now(worker: str, tools: Tools, deployment_id: int) -> Deployment:
     Raises Busy while another worker is at it.
     """
     with session(), transaction():
+        deployments.lock(deployment_id)
         deployment = deployments.get_any(deployment_id)
-        job = jobs.open_job(deployment_id)
         if deployment.status == DELETED:
             return deployment
-        if job is None or job.status == RUNNING:
+        if jobs.open_job(deployment_id) is None:
             jobs.enqueue(deployment_id, _reason(deployment))
-    with session():
         job = jobs.claim(worker, now(), deployment_id)
-    return _run(job, tools) if job else run_now(worker, tools, deployment_id)
+        if job is None:
+            raise Busy()
+    return _run(job, tools)
 
 
 def _reason(deployment: Deployment) -> str:
@@ -51,82 +61,149 @@ def _run(job: Job, tools: Tools) -> Deployment:
     what = f"deployment {deployment.id} ({deployment.deployment_uid})"
     log.info("%s: %s starts, job %d, attempt %d", what, job.reason, job.id, job.attempt)
     try:
-        error = _attempt(deployment, tools)
+        with events.by(job.locked_by), leases.kept(job, tools) as held:
+            cause = Attempt(deployment, held).run()
+            after = _insist(lambda: _record(job, deployment, cause), held)
     except Cancelled:
         with session(), transaction():
             jobs.hand_back(job)
         log.info("%s: stopped, job %d goes back to the queue", what, job.id)
         return deployment
-    with session():
-        _record(job, deployment, error)
-        after = deployments.get_any(deployment.id)
-    if error:
-        log.warning("%s: %s failed: %s", what, job.reason, error.detail)
+    if cause:
+        log.warning("%s: %s failed: %s (%s)", what, job.reason, cause.message, cause.code)
     else:
         log.info("%s: %s done, status %s", what, job.reason, after.status)
     return after
 
 
-def _attempt(deployment: Deployment, tools: Tools) -> ReconcileError | None:
-    """Act on the cluster once; gives what went wrong, free of secrets."""
-    try:
-        if deployment.deleted_at is not None:
-            _remove(deployment, tools)
-        else:
-            _apply(deployment, tools)
-    except Cancelled:
-        raise
-    except ReconcileError as e:
-        return ReconcileError(redact.scrub(e.detail, deployment), e.retryable)
-    except CaelusError as e:
-        return ReconcileError(redact.scrub(e.detail, deployment), retryable=False)
-    except Exception:
-        log.exception("deployment %d: unforeseen error", deployment.id)
-        return ReconcileError("an internal error of Caelus; its log says more")
-    return None
+class Attempt:
+    """One try at making the cluster agree with one deployment."""
+
+    def __init__(self, deployment: Deployment, tools: Tools):
+        self.deployment = deployment
+        self.tools = tools
+        self.uid = deployment.deployment_uid
+        self.template = deployment.desired_template
+        self.upgrading = False  # helm may have changed the release
+        self.timeout = self.template.health_timeout_sec or HEALTH_TIMEOUT_SECONDS
+
+    def run(self) -> Cause | None:
+        """Act; gives why it failed, free of secrets, or None. Raises Cancelled."""
+        try:
+            self._remove() if self.deployment.deleted_at is not None else self._apply()
+        except Cancelled:
+            raise
+        except Exception as e:
+            if not isinstance(e, CaelusError):
+                log.exception("deployment %d: unforeseen error", self.deployment.id)
+            return self._explained(e)
+        return None
+
+    def _apply(self) -> None:
+        values = deployments.check_values(self.deployment)
+        kubectl.apply_namespace(self.tools, self.uid)
+        try:
+            self._upgrade(values)
+        except ToolError as e:
+            if not _LOCKED.search(e.output):
+                raise
+            self._unlock()
+            self._upgrade(values)
+
+    def _upgrade(self, values: dict) -> None:
+        t = self.template
+        chart = helm.Chart(t.chart_ref, t.chart_version, t.chart_digest)
+        self.upgrading = True
+        helm.upgrade(self.tools, self.uid, chart, values, self.timeout)
+
+    def _unlock(self) -> None:
+        """Let helm go on from a release that a killed helm left locked."""
+        history = releases.history(self.tools, self.uid)
+        status = status_of(history)
+        if decide(status, Wanted.APPLY) != Action.UNLOCK:
+            return
+        newest = max(revision.number for revision in history)
+        releases.unlock(self.tools, self.uid, newest)
+        self._tell("unlocked", f"revision {newest} was {status} with no helm at it: marked failed")
+
+    def _remove(self) -> None:
+        helm.uninstall(self.tools, self.uid, self.timeout)
+        kubectl.delete_namespace(self.tools, self.uid)
+
+    def _explained(self, error: Exception) -> Cause:
+        cause = causes.find(self.tools, self.uid, error)
+        message = redact.scrub(cause.message, self.deployment)
+        if self.upgrading and cause.code != "cluster_unreachable":
+            self._roll_back()
+        return dataclasses.replace(cause, message=message)
+
+    def _roll_back(self) -> None:
+        """Bring back what was healthy, now that the evidence is taken."""
+        if self.deployment.applied_template_id is None:
+            return
+        keep = (self.template.capabilities_json or {}).get("on_upgrade_failure") == "keep"
+        try:
+            history = releases.history(self.tools, self.uid)
+            if after_failure(history, was_healthy=True, keep=keep) == Action.ROLLBACK:
+                good = last_good(history)
+                releases.rollback(self.tools, self.uid, good, self.timeout)
+                self._tell("rolled_back", f"went back to revision {good}, the last good one")
+        except ToolError as e:
+            detail = redact.scrub(e.detail, self.deployment)
+            log.warning("deployment %d: %s", self.deployment.id, detail)
+            self._tell("rollback_failed", detail)
+
+    def _tell(self, type: str, message: str) -> None:
+        with session(), transaction():
+            events.record(self.deployment.id, type, message)
 
 
-def _apply(deployment: Deployment, tools: Tools) -> None:
-    template = deployment.desired_template
-    values = deployments.check_values(deployment)
-    chart = helm.Chart(template.chart_ref, template.chart_version, template.chart_digest)
-    kubectl.apply_namespace(tools, deployment.deployment_uid)
-    helm.upgrade(tools, deployment.deployment_uid, chart, values, _health_timeout(deployment))
+def _insist(write, held: Tools) -> Deployment:
+    """Do `write` until the database takes it: minutes of helm's work hang on it."""
+    while True:
+        try:
+            with session():
+                return write()
+        except Unavailable as e:
+            log.warning("the outcome can't be recorded yet: %s", e.detail)
+            if held.cancel.is_set():
+                raise Cancelled("stopped before the outcome was recorded") from None
+            time.sleep(RECORD_AGAIN_SECONDS)
 
 
-def _remove(deployment: Deployment, tools: Tools) -> None:
-    helm.uninstall(tools, deployment.deployment_uid, _health_timeout(deployment))
-    kubectl.delete_namespace(tools, deployment.deployment_uid)
-
-
-def _health_timeout(deployment: Deployment) -> int:
-    return deployment.desired_template.health_timeout_sec or HEALTH_TIMEOUT_SECONDS
-
-
-def _record(job: Job, deployment: Deployment, error: ReconcileError | None) -> None:
+def _record(job: Job, deployment: Deployment, cause: Cause | None) -> Deployment:
     with transaction():
         # The deployment before its job, as every change of a deployment does: no deadlock.
-        locked(Deployment.select(Deployment.id).where(Deployment.id == deployment.id)).first()
-        if not _close(job, error):
+        deployments.lock(deployment.id)
+        if not _close(job, cause):
             log.warning("job %d is no longer this worker's: its outcome is dropped", job.id)
-            return
+            return deployments.get_any(deployment.id)
+        outcome = _outcome(deployment, cause)
         Deployment.update(
             last_reconcile_at=now(),
-            last_error=error and error.detail,
-            **_outcome(deployment, error),
+            last_error=cause and cause.message,
+            cause=cause and cause.document(),
+            **outcome,
         ).where(Deployment.id == deployment.id).execute()
+        type = outcome["status"] if cause is None else "failed"
+        message = cause.message if cause else f"{job.reason} done"
+        events.record(deployment.id, type, message, cause and cause.document())
+        return deployments.get_any(deployment.id)
 
 
-def _close(job: Job, error: ReconcileError | None) -> bool:
-    if error is None:
+def _close(job: Job, cause: Cause | None) -> bool:
+    if cause is None:
         return jobs.finish(job)
-    if error.retryable:
-        return jobs.postpone(job, error.detail, now())
-    return jobs.fail(job, error.detail)
+    if cause.heals or job.attempt < ATTEMPTS:
+        return jobs.postpone(job, cause.message, now(), cause.document())
+    return jobs.fail(job, cause.message, cause.document())
 
 
-def _outcome(deployment: Deployment, error: ReconcileError | None) -> dict:
-    if error is not None:
+def _outcome(deployment: Deployment, cause: Cause | None) -> dict:
+    if cause is not None and deployment.deleted_at is not None:
+        waiting = cause.code == "namespace_terminating"
+        return {"status": DELETING if waiting else ERROR}
+    if cause is not None:
         return {"status": ERROR}
     if deployment.deleted_at is not None:
         return {"status": DELETED}

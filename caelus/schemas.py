@@ -6,6 +6,7 @@ from caelus.models import (
     DEPLOYMENT_STATUSES,
     JOB_STATUSES,
     Deployment,
+    Event,
     Job,
     Product,
     Template,
@@ -27,6 +28,10 @@ DIGEST = {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}$", "maxLe
 SECONDS = {"type": ["integer", "null"], "minimum": 1, "maximum": 86_400}
 STATUS = {"type": "string", "enum": list(DEPLOYMENT_STATUSES)}
 JOB_STATUS = {"type": "string", "enum": list(JOB_STATUSES)}
+NEWEST_FIRST = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+    "before": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+}
 PAGE = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     "after": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
@@ -78,6 +83,7 @@ def deployment(row: Deployment) -> dict:
         "status": row.status,
         "generation": row.generation,
         "last_error": row.last_error,
+        "cause": row.cause,
         "last_reconcile_at": time(row.last_reconcile_at),
         "created_at": time(row.created_at),
         "deleted_at": time(row.deleted_at),
@@ -97,9 +103,23 @@ def job(row: Job) -> dict:
         "attempt": row.attempt,
         "locked_by": row.locked_by,
         "locked_at": time(row.locked_at),
+        "lease_until": time(row.lease_until),
         "last_error": row.last_error,
+        "cause": row.cause,
         "created_at": time(row.created_at),
         "updated_at": time(row.updated_at),
+    }
+
+
+def event(row: Event) -> dict:
+    return {
+        "id": row.id,
+        "deployment_id": row.deployment_id,
+        "type": row.type,
+        "actor": row.actor,
+        "message": row.message,
+        "cause": row.cause,
+        "created_at": time(row.created_at),
     }
 
 
@@ -165,6 +185,16 @@ _TIME = {"type": "string", "format": "date-time"}
 _OPTIONAL_TIME = _TIME | {"type": ["string", "null"]}
 _INTEGER = {"type": "integer"}
 _STRING = {"type": "string"}
+_CAUSE = {
+    "type": ["object", "null"],
+    "description": "Why it failed: a stable code, the object, a sentence, the next step.",
+    "properties": {
+        "code": _STRING,
+        "object": _nullable("string"),
+        "message": _STRING,
+        "hint": _STRING,
+    },
+}
 _PRODUCT = _object(
     id=_INTEGER,
     name=_STRING,
@@ -200,6 +230,7 @@ DOCUMENTS = {
         status=STATUS,
         generation=_INTEGER,
         last_error=_nullable("string"),
+        cause=_CAUSE,
         last_reconcile_at=_OPTIONAL_TIME,
         created_at=_TIME,
         deleted_at=_OPTIONAL_TIME,
@@ -216,9 +247,20 @@ DOCUMENTS = {
         attempt=_INTEGER,
         locked_by=_nullable("string"),
         locked_at=_OPTIONAL_TIME,
+        lease_until=_OPTIONAL_TIME,
         last_error=_nullable("string"),
+        cause=_CAUSE,
         created_at=_TIME,
         updated_at=_TIME,
+    ),
+    "Event": _object(
+        id=_INTEGER,
+        deployment_id=_nullable("integer"),
+        type=_STRING,
+        actor=_STRING,
+        message=_STRING,
+        cause=_CAUSE,
+        created_at=_TIME,
     ),
     "Problem": {
         "type": "object",
@@ -238,4 +280,5 @@ SHOWN = {
     "Template": template,
     "Deployment": deployment,
     "Job": job,
+    "Event": event,
 }

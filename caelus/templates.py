@@ -9,6 +9,8 @@ from caelus.models import Deployment, Product, Template, now
 from caelus.users import refuse_in_use
 
 PASSWORD_IN_URL = re.compile(r"[^/]*://[^/]*@")
+FLAG = re.compile("(^|/)-")  # a part of it becomes an argument of helm's
+RANGE = re.compile(r"[\^~<>=*|,]|(^|\.)[xX](\.|$)")
 
 
 def create(*, product_id: int, chart_ref: str, chart_version: str, **fields) -> Template:
@@ -16,8 +18,7 @@ def create(*, product_id: int, chart_ref: str, chart_version: str, **fields) -> 
 
     Raises Conflict for a schema, default values or bindings that could never work.
     """
-    if PASSWORD_IN_URL.match(chart_ref):
-        raise Invalid(("chart_ref", "must not carry a user name or password"))
+    _check_chart(chart_ref, chart_version)
     product = products.get_locked(product_id)
     values.check_template(
         fields.get("default_values_json"),
@@ -57,6 +58,17 @@ def delete(*, product_id: int, template_id: int) -> Template:
     canonical = Product.template_id == template_id
     Product.update(template_id=None).where(Product.id == product_id, canonical).execute()
     return template
+
+
+def _check_chart(ref: str, version: str) -> None:
+    if PASSWORD_IN_URL.match(ref):
+        raise Invalid(("chart_ref", "must not carry a user name or password"))
+    if FLAG.search(ref):
+        raise Invalid(("chart_ref", "must have no part that begins with a hyphen"))
+    if RANGE.search(version):
+        raise Invalid(
+            ("chart_version", "must be one version, not a range: a template is immutable")
+        )
 
 
 def _alive():

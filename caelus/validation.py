@@ -16,6 +16,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 MAX_NODES = 1_000_000
 MAX_ERRORS = 10
+PATTERN_SECONDS = 0.5
 Errors = list[tuple[tuple, str]]  # [(path, message)], a path being keys and indexes
 
 
@@ -113,7 +114,7 @@ def input_formats():
     checker = jsonschema.FormatChecker(formats=())
     label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
     for name, longest, pattern in (
-        ("hostname", 253, rf"(?ai){label}(\.{label})*"),
+        ("hostname", 253, rf"(?ai)(?!\d+(\.\d+){{3}}$){label}(\.{label})*"),
         ("email", 254, r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+"),
         ("word", 1000, r"[^-\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*"),
     ):
@@ -153,7 +154,7 @@ def schema_errors(schema: dict, document, within=(), rules=None) -> Errors:
         raise Conflict("the values schema refers to itself without end") from None
     except (NoSuchResource, Unresolvable) as e:
         raise Conflict(f"the values schema has a $ref that leads nowhere: {e.ref}") from None
-    except re.error as e:  # jsonschema joins the patterns of patternProperties into one
+    except ImpossiblePattern as e:  # jsonschema joins those of patternProperties into one
         raise Conflict(f"the values schema has patterns that don't go together: {e}") from None
 
 
@@ -171,9 +172,42 @@ def check_schema(schema: dict) -> None:
         raise Conflict(f"values schema: an $id or $ref is no address: {e}") from None
 
 
+class ImpossiblePattern(ValueError):
+    """A regular expression that can't be compiled."""
+
+
+class BoundedPatterns:
+    """In the place of `re` in jsonschema, which has no hook for it: patterns that give up.
+
+    `re` can search for years, and holds the whole program meanwhile; `regex` lets the other
+    threads run and keeps the deadline.
+    """
+
+    @staticmethod
+    def search(pattern: str, text: str):
+        import regex
+
+        try:
+            return regex.search(pattern, text, timeout=PATTERN_SECONDS, concurrent=True)
+        except TimeoutError:
+            shown = printable(pattern)
+            raise Conflict(f"the pattern {shown} takes too long; it must be simpler") from None
+        except (regex.error, OverflowError, RecursionError, MemoryError) as e:
+            raise ImpossiblePattern(str(e)) from None
+
+
+@functools.lru_cache(maxsize=1)
+def _bound_patterns() -> None:
+    from jsonschema import _keywords, _legacy_keywords, _utils
+
+    for module in (_keywords, _legacy_keywords, _utils):
+        module.re = BoundedPatterns
+
+
 def _validator(schema: dict):
     from jsonschema_specifications import REGISTRY  # the drafts' own; it has no way to fetch more
 
+    _bound_patterns()
     draft = _draft(schema)
     return _quick(draft)(schema, registry=REGISTRY, format_checker=_schema_formats(draft))
 
@@ -222,12 +256,12 @@ def _schema_formats(draft):
 
     checker = jsonschema.FormatChecker(formats=())
     checker.checkers = dict(draft.FORMAT_CHECKER.checkers)
-    checker.checks("regex", raises=(re.error, OverflowError, RecursionError))(_compiles)
+    checker.checks("regex", raises=ImpossiblePattern)(_compiles)
     return checker
 
 
 def _compiles(value) -> bool:
-    return not isinstance(value, str) or re.compile(value) is not None
+    return not isinstance(value, str) or BoundedPatterns.search(value, "") or True
 
 
 def _check_form(what: str, schema, draft) -> None:
@@ -312,7 +346,7 @@ def _places(error):
         extra = (
             key
             for key in error.instance
-            if key not in known and not any(re.search(p, key) for p in patterns)
+            if key not in known and not any(BoundedPatterns.search(p, key) for p in patterns)
         )
         return [(*path, key) for key in itertools.islice(extra, MAX_ERRORS)]
     return [path]

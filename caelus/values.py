@@ -83,12 +83,16 @@ def final_values(
 
 def merge(base: dict, over: dict) -> dict:
     """`over` laid on `base`: objects merge by key, anything else replaces. Shares no object."""
+    return copy.deepcopy(_merged(base, over))
+
+
+def _merged(base: dict, over: dict) -> dict:
     result = dict(base)
     for key, value in over.items():
         old = result.get(key)
         both = isinstance(old, dict) and isinstance(value, dict)
-        result[key] = merge(old, value) if both else value
-    return copy.deepcopy(result)
+        result[key] = _merged(old, value) if both else value
+    return result
 
 
 def _takes_user_values(schema: dict | None) -> bool:
@@ -115,6 +119,8 @@ def _checked_bindings(bindings) -> dict[str, list]:
 def _parse(place: str, template) -> list:
     if not place.startswith("/") or _ESCAPE.search(place):
         raise _bad(place, "is no JSON Pointer: that begins with / and escapes ~ as ~0")
+    if place.count("/") > validation.MAX_DEPTH:
+        raise _bad(place, f"leads deeper than {validation.MAX_DEPTH} levels")
     if not isinstance(template, str):
         raise _bad(place, "must have a string as its template")
     parts, at = [], 0

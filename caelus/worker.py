@@ -1,60 +1,83 @@
 """Reconciler threads: each takes one due job after the other until told to stop."""
 
 import logging
-import os
-import socket
 import threading
 import time
 
-from caelus import reconcile
+from caelus import events, leases, notices, reconcile
+from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
 from caelus.process import GRACE_SECONDS, Tools
 
 log = logging.getLogger("caelus.worker")
-POLL_SECONDS = 1  # for jobs of other processes, and for retries that become due
-
-
-def name(number: int = 0) -> str:
-    """Who holds a job: host, process and thread."""
-    return f"{socket.gethostname()}:{os.getpid()}:{number}"
+POLL_SECONDS = 1  # for retries that become due, and workers that died
+PRUNE_SECONDS = 3600
 
 
 def run_one(worker: str, tools: Tools) -> bool:
     """Work off one due job. False if there is none, or the database does not answer."""
+    return bool(_safely(worker, lambda: reconcile.run_due(worker, tools, now())))
+
+
+def _safely(worker: str, work):
+    """What `work` gives; a failure is logged, and ends nothing else."""
     try:
-        return reconcile.run_due(worker, tools, now()) is not None
+        return work()
     except Exception as e:
         detail = getattr(e, "detail", None)
-        log.error("worker %s: %s", worker, detail or "unforeseen error", exc_info=not detail)
-        return False
+        log.error("%s: %s", worker, detail or "unforeseen error", exc_info=not detail)
+        return None
 
 
 class Workers:
-    """`count` threads that reconcile; `stop` ends their programs and waits for them."""
+    """`count` threads that reconcile, and two that hear of jobs and mind the leases."""
 
     def __init__(self, count: int, tools: Tools):
         self._tools = tools
         self._threads = [
-            threading.Thread(target=self._work, args=(name(number),), name=f"worker-{number}")
-            for number in range(1, count + 1)
+            self._thread(f"worker-{n}", self._work, leases.worker_name(n))
+            for n in range(1, count + 1)
         ]
+        if count:
+            self._threads.append(self._thread("notices", notices.listen, tools.cancel))
+            self._threads.append(self._thread("minder", self._mind))
 
     def start(self) -> None:
         for thread in self._threads:
-            thread.daemon = True
             thread.start()
 
     def stop(self) -> None:
         """Send running programs SIGTERM; their jobs go back to the queue."""
         self._tools.cancel.set()
         wakeup.call()
-        deadline = time.monotonic() + GRACE_SECONDS + 10
+        deadline = time.monotonic() + GRACE_SECONDS + 5
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
+            if thread.is_alive():
+                log.warning("%s does not end; its job is another's once its lease is", thread.name)
+
+    @staticmethod
+    def _thread(name: str, target, *arguments) -> threading.Thread:
+        return threading.Thread(target=target, args=arguments, name=name, daemon=True)
 
     def _work(self, worker: str) -> None:
         while not self._tools.cancel.is_set():
             seen = wakeup.count()
             if not run_one(worker, self._tools):
                 wakeup.wait(seen, POLL_SECONDS)
+
+    def _mind(self) -> None:
+        """Take jobs from dead workers, and prune old events."""
+        pruned = float("-inf")
+        while not self._tools.cancel.wait(POLL_SECONDS):
+            if _safely("minder", lambda: leases.recover(now())):
+                wakeup.call()
+            if time.monotonic() - pruned > PRUNE_SECONDS:
+                pruned = time.monotonic()
+                _safely("minder", _prune)
+
+
+def _prune() -> None:
+    with session(), transaction():
+        events.prune(now())

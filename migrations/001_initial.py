@@ -1,4 +1,4 @@
-"""The first schema: users, products, templates, deployments, jobs, and the rules as indexes."""
+"""The first schema: users, products, templates, deployments, jobs, events; rules as indexes."""
 
 from caelus.migrate import id_column
 
@@ -54,7 +54,8 @@ CREATE TABLE deployments (
     generation INTEGER NOT NULL,
     last_error TEXT,
     last_reconcile_at {time},
-    deleted_at {time}
+    deleted_at {time},
+    cause TEXT
 );
 CREATE INDEX deployment_user_id ON deployments (user_id);
 CREATE INDEX deployment_desired_template_id ON deployments (desired_template_id);
@@ -72,20 +73,30 @@ CREATE TABLE jobs (
     attempt INTEGER NOT NULL,
     locked_by TEXT,
     locked_at {time},
+    lease_until {time},
     last_error TEXT,
-    updated_at {time} NOT NULL
+    updated_at {time} NOT NULL,
+    cause TEXT
 );
 CREATE INDEX job_deployment_id ON jobs (deployment_id);
 CREATE INDEX jobs_due ON jobs (run_after, id) WHERE status = 'queued';
-CREATE UNIQUE INDEX jobs_one_open ON jobs (deployment_id) WHERE status IN ('queued', 'running')
+CREATE INDEX jobs_running ON jobs (id) WHERE status = 'running';
+CREATE UNIQUE INDEX jobs_one_open ON jobs (deployment_id) WHERE status IN ('queued', 'running');
+
+CREATE TABLE events (
+    id {id},
+    created_at {time} NOT NULL,
+    deployment_id INTEGER REFERENCES deployments (id),
+    type TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    message TEXT NOT NULL,
+    cause TEXT
+);
+CREATE INDEX event_deployment_id ON events (deployment_id);
+CREATE INDEX events_age ON events (created_at)
 """
 
 
 def migrate(migrator, database, fake=False, **kwargs):
     for statement in TABLES.format(**id_column(database)).split(";"):
         migrator.sql(statement)
-
-
-def rollback(migrator, database, fake=False, **kwargs):
-    for table in ("jobs", "deployments", "templates", "products", "users"):
-        migrator.sql(f"DROP TABLE {table}")

@@ -49,17 +49,29 @@ def postgres_server():
             yield url
 
 
-@pytest.fixture
-def postgres_url(postgres_server, worker_id):
-    """An empty database of this test's own."""
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server, worker_id):
+    """A database of this worker's own."""
     name = f"caelus_test_{worker_id}"
-    url = urllib.parse.urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
     with psycopg.connect(postgres_server, autocommit=True) as server:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         server.execute(f"CREATE DATABASE {name}")
-    yield url
+    yield urllib.parse.urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
     with psycopg.connect(postgres_server, autocommit=True) as server:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(postgres_database):
+    """The database, emptied: much quicker than a new one."""
+    with psycopg.connect(postgres_database, autocommit=True) as server:
+        server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        server.execute("DROP SCHEMA public CASCADE")
+        server.execute("CREATE SCHEMA public")
+    return postgres_database
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -81,7 +93,7 @@ def database_url(request, tmp_path, monkeypatch):
 def settings(database_url):
     """A database with the schema, connected to in this process; the settings of it."""
     loaded = config.load(os.environ)
-    machine.open_database(loaded, upgrade=True)
+    machine.upgrade_database(loaded)
     return loaded
 
 
@@ -126,7 +138,7 @@ class Rest:
     name = "rest"
 
     def __init__(self):
-        self.client = falcon.testing.TestClient(create_app())
+        self.client = falcon.testing.TestClient(create_app(), headers={"Host": "localhost"})
 
     def __call__(self, command: str, **arguments) -> Answer:
         operation = BY_COMMAND[command]

@@ -66,8 +66,8 @@ def refuse(kube, plural, code, reason, message):
     """Let the API refuse every write of this kind."""
 
     def intercept(method, path, query):
-        refused = method in WRITES and path.split("/")[-1].startswith((plural, NAME))
-        return ApiError(code, reason, message) if refused and f"/{plural}" in path else None
+        refused = method in WRITES and f"/{plural}" in path
+        return ApiError(code, reason, message) if refused else None
 
     kube.intercept = intercept
 
@@ -171,6 +171,7 @@ def test_a_quota_that_is_used_up(tools, kube):
             "apply_conflict",
         ),
     ],
+    ids=["immutable", "conflict"],
 )
 def test_an_upgrade_that_the_cluster_refuses(tools, kube, code, reason, message, expected):
     apply(tools, NO_HOOK)

@@ -9,6 +9,7 @@ import pathlib
 import subprocess
 
 import pytest
+import yaml
 
 from tests.kube import ApiError, KubeServer
 from tests.program import Program
@@ -134,8 +135,13 @@ def test_a_deployment_lives_from_create_to_delete_by_rest(cluster, program):
         server.ask("PUT", path, {"desired_template_id": 3})
         failed = server.wait_for(path, "ready", "error")
         assert failed["status"] == "error"
-        assert "did not become healthy within" in failed["last_error"]
+        assert "image never:1 can't be pulled" in failed["last_error"]
+        assert failed["cause"]["code"] == "image_pull"
+        assert failed["cause"]["hint"]
         assert failed["applied_template_id"] == 2
+        assert "busybox" in cluster.image(uid), "it was not rolled back"
+        _, events = server.ask("GET", f"{path}/events")
+        assert [event["type"] for event in events[:2]] == ["failed", "rolled_back"]
         assert PASSWORD not in failed["last_error"]
         _, waiting = server.ask("GET", "/jobs?status=queued")
         assert [(job["deployment_id"], job["attempt"]) for job in waiting] == [(1, 1)]
@@ -185,7 +191,7 @@ def test_a_deployment_lives_from_create_to_delete_by_cli(cluster, program, tmp_p
     caelus("update-deployment", "--user-id=1", "--deployment-id=1", "--desired-template-id=2")
     failed = program.run("reconcile", "1")
     assert failed.returncode == 1
-    assert "did not become healthy within" in failed.stdout
+    assert "image never:1 can't be pulled" in yaml.safe_load(failed.stdout)["last_error"]
     assert caelus("get-deployment", "1", "1")["status"] == "error"
 
     caelus("update-deployment", "--user-id=1", "--deployment-id=1", "--desired-template-id=3")
@@ -226,7 +232,8 @@ def test_a_refusing_cluster_is_named_and_a_retry_heals(cluster, program):
         path = "/users/1/deployments/1"
         failed = server.wait_for(path, "ready", "error")
         assert failed["status"] == "error"
-        assert "namespaces is forbidden: no right to patch" in failed["last_error"]
+        assert "is forbidden: no right to patch" in failed["last_error"]
+        assert failed["cause"]["code"] == "admission_denied"
         cluster.api.intercept = None
         status, retried = server.ask("POST", f"{path}/retry")
         assert (status, retried["status"]) == (202, "provisioning")

@@ -198,7 +198,7 @@ def test_a_namespace_that_is_gone_is_fine(stub):
     kubectl.delete_namespace(stub(), "notes-x1")
     assert argv() == [
         *("delete", "namespace", "notes-x1", "--ignore-not-found", "--wait=true"),
-        "--timeout=120s",
+        "--timeout=20s",
     ]
 
 

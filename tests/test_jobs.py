@@ -88,7 +88,7 @@ def test_a_postponed_job_is_due_after_its_pause(queue):
     job = jobs.claim("w", now())
     assert jobs.postpone(job, "boom", now())
     assert jobs.claim("w", now()) is None
-    again = jobs.claim("w", later(seconds=11))
+    again = jobs.claim("w", later(seconds=13))
     assert (again.id, again.attempt, again.last_error) == (job.id, 2, "boom")
 
 
@@ -100,8 +100,8 @@ def test_a_job_handed_back_is_as_before(queue):
 
 
 def test_pauses_double_up_to_a_cap():
-    seconds = [jobs.pause(attempt).total_seconds() for attempt in (1, 2, 3, 6, 7, 100)]
-    assert seconds == [10, 20, 40, 320, 600, 600]
+    for attempt, least in ((1, 10), (2, 20), (3, 40), (6, 320), (7, 600), (100, 600)):
+        assert least <= jobs.pause(attempt).total_seconds() <= least * 1.2
 
 
 def test_there_is_one_open_job_per_deployment_and_the_index_says_so(queue):

@@ -13,10 +13,10 @@ import peewee
 import pytest
 from playhouse.schema_diff import diff_models
 
-from caelus import database, migrate, users
+from caelus import config, database, migrate, users
 from caelus.cli import main
 from caelus.errors import Unavailable
-from caelus.models import MODELS, Deployment, Job, Product, Template, User, now
+from caelus.models import MODELS, Deployment, Event, Job, Product, Template, User, now
 from tests.conftest import Cli
 from tests.program import Program
 
@@ -58,6 +58,7 @@ def create(model, **columns):
             "status": "ready",
         },
         Job: {"deployment": 1, "reason": "create"},
+        Event: {"deployment": 1, "type": "created", "actor": "a", "message": "m"},
     }
     return model.create(**parents[model] | columns)
 
@@ -190,6 +191,8 @@ def test_the_models_and_the_schema_do_not_differ(settings):
         "deployments_domain_alive",
         "jobs_due",
         "jobs_one_open",
+        "jobs_running",
+        "events_age",
     }
     migrated = columns_and_links()
     database.database.drop_tables(MODELS)
@@ -452,7 +455,7 @@ def test_a_file_damaged_inside_is_told(refuse, tmp_path, monkeypatch, capsys):
 def test_a_directory_in_the_place_of_the_file_is_told(refuse, tmp_path):
     sentence = refuse(f"sqlite:///{tmp_path}")
     assert sentence == (
-        f"cannot use the database file {tmp_path}: Is a directory; set CAELUS_DATA_DIR or "
+        f"cannot use {tmp_path}: Is a directory; set CAELUS_DATA_DIR or "
         "CAELUS_DATABASE_URL to a place that this user may write"
     )
 
@@ -464,7 +467,7 @@ def test_a_directory_that_may_not_be_written_is_told(refuse, tmp_path, capsys):
     place.mkdir(mode=0o500)
     with rights_of_nobody():
         sentence = refuse(f"sqlite:///{place}/below/caelus.db")
-    assert f"{place}/below/caelus.db: Permission denied; set CAELUS_DATA_DIR" in sentence
+    assert "Permission denied; set CAELUS_DATA_DIR" in sentence
 
 
 @contextlib.contextmanager
@@ -478,3 +481,14 @@ def rights_of_nobody():
         yield
     finally:
         os.seteuid(0)
+
+
+def test_somebody_elses_database_is_left_alone(database_url, console):
+    database.connect(config.load(os.environ))
+    with database.session():
+        database.database.execute_sql("CREATE TABLE users (name TEXT)")
+    answer = console.run("list-users")
+    assert answer.code == 1
+    assert answer.sentence == (
+        "the database has tables that are not Caelus's (users); give Caelus a database of its own"
+    )

@@ -42,7 +42,9 @@ class Answer:
 
 def ask(app, method: str, path: bytes, query: str = "", body: bytes = b"", **environ) -> Answer:
     """The answer to a request that may be one that no HTTP library would send."""
-    sent = falcon.testing.create_environ(body=body, headers={"Content-Type": "application/json"})
+    sent = falcon.testing.create_environ(
+        body=body, headers={"Content-Type": "application/json", "Host": "localhost"}
+    )
     # As WSGI has it: every octet of the path one character.
     sent |= {"REQUEST_METHOD": method, "PATH_INFO": path.decode("latin-1"), "QUERY_STRING": query}
     sent |= {"CONTENT_LENGTH": str(len(body))} | environ

@@ -27,7 +27,7 @@ NEW = {"desired_template_id": 1, "domainname": "a.example.org", "user_values_jso
 @pytest.fixture
 def client():
     """The app without a database."""
-    return falcon.testing.TestClient(create_app())
+    return falcon.testing.TestClient(create_app(), headers={"Host": "localhost"})
 
 
 def described(operation) -> dict:

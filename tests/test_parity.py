@@ -50,6 +50,9 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("list-all-deployments", {}),
     ("list-all-deployments", {"status": "odd"}),
     ("list-all-deployments", {"status": "provisioning", "product_id": 1}),
+    ("list-events", {"user_id": 1, "deployment_id": 1}),
+    ("list-events", {"user_id": 2, "deployment_id": 1}),
+    ("list-all-events", {"limit": 1, "before": 9}),
     ("list-jobs", {}),
     ("list-jobs", {"status": "queued", "deployment_id": 1}),
 ]
@@ -98,6 +101,7 @@ def test_a_change_by_either_surface_makes_the_same_document(settings, rest, cli,
             {"user_id": 1, "deployment_id": n, "user_values_json": {"size": 9}} for n in (1, 2)
         ],
         "delete-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
+        "forget-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
         "retry-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
     }[command]
     fill(rest)

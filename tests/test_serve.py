@@ -105,12 +105,12 @@ def test_a_request_that_has_begun_is_answered_on_stop(program):
         port = int(server.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(
-                b"POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
             )
             assert b"100 Continue" in connection.recv(65536)
             server.process.terminate()
-            wait_until(lambda: "SIGTERM: stopping" in server.log[-1])
+            wait_until(lambda: "stopping" in server.log[-1])
             connection.sendall(body)
             assert b" 201 " in connection.recv(65536)
         assert server.process.wait(30) == 0
@@ -183,6 +183,6 @@ def test_a_worker_survives_what_nobody_foresaw(shop, settings, monkeypatch, capl
     assert not worker.run_one("w", tools)
     first, second = Deployment.select().order_by(Deployment.id)
     assert (first.status, second.status) == ("error", "ready")
-    assert first.last_error == "an internal error of Caelus; its log says more"
+    assert first.last_error == "an internal error of Caelus"
     assert [job.status for job in Job.select().order_by(Job.id)] == ["queued", "done"]
     assert "nobody foresaw this" in caplog.text

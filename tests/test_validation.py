@@ -229,7 +229,16 @@ def test_a_request_with_thousands_of_faults_gets_a_short_answer():
 
 @pytest.mark.parametrize(
     "name",
-    ["a", "A.b", "1.2.3.4", "xn--nxasmq6b", "a-b.c", "a" * 63, ".".join(["a" * 49] * 5), "0"],
+    [
+        "a",
+        "A.b",
+        "1.2.3.4.example.org",
+        "xn--nxasmq6b",
+        "a-b.c",
+        "a" * 63,
+        ".".join(["a" * 49] * 5),
+        "0",
+    ],
 )
 def test_a_host_name_is_accepted(name):
     assert messages(schemas.fields(it=schemas.DOMAIN), {"it": name}) == {}
@@ -321,3 +330,16 @@ def test_a_long_list_of_unique_objects_is_checked_in_a_moment():
     before = time.process_time()
     assert validation.schema_errors(schema, [{"host": n} for n in range(20_000)]) == []
     assert time.process_time() - before < 10  # each with each: minutes
+
+
+def test_a_pattern_that_would_take_years_gives_up():
+    schema = {"properties": {"name": {"pattern": "^(a|a)*(b|b)*(a|a|a)*$"}}}
+    with pytest.raises(Conflict, match="takes too long"):
+        validation.schema_errors(schema, {"name": "a" * 60 + "!"})
+
+
+@pytest.mark.parametrize("domain", ["127.0.0.1", "1.2.3.4"])
+def test_an_address_is_no_host_name(domain):
+    schema = {"properties": {"domain": {"type": "string", "format": "hostname"}}}
+    assert validation.input_errors(schema, {"domain": domain})
+    assert not validation.input_errors(schema, {"domain": f"{domain}.example.org"})

@@ -1,0 +1,203 @@
+"""SIGKILL at every step of create, upgrade, rollback and delete; then a restart heals by itself.
+
+A wrapper round the real helm and kubectl kills Caelus at the named point: before or after the
+n-th call of an operation, or in the middle of it; `power` kills the tool along with Caelus.
+"""
+
+import contextlib
+import itertools
+import json
+import pathlib
+import time
+
+import pytest
+
+from tests.kube import KubeServer
+from tests.program import Program, wait_until
+from tests.test_end_to_end import CHART, REAL
+from tests.tools import HELM_MAJORS, tool_directory
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(REAL is not None, reason="it slows the suite's own Kubernetes API down"),
+]
+WRAPPER = """#!/bin/sh
+# The tool, its calls written down; at the call named in $POINT it kills its parent, Caelus.
+exec 3<&0
+cd {directory}
+count=$(($(cat count 2>/dev/null || echo 0) + 1)); echo $count > count
+point=$(cat point 2>/dev/null)
+[ "$point" = "before $count" ] && rm point && kill -9 $PPID && exit 1
+echo "start {tool} $1 $$" >> calls
+{program} "$@" <&3 &
+child=$!
+trap 'kill -TERM $child; wait $child; echo "end {tool} $1 $$" >> calls; exit 1' TERM
+case "$point" in
+"middle $count" | "power $count")
+    rm point
+    while [ ! -e reached ] && kill -0 $child 2>/dev/null; do sleep 0.02; done
+    [ "$point" = "power $count" ] && kill -9 $child
+    kill -9 $PPID
+    ;;
+esac
+wait $child; code=$?
+echo "end {tool} $1 $$" >> calls
+[ "$point" = "after $count" ] && rm point && kill -9 $PPID
+exit $code
+"""
+CALLS = {"create": 2, "upgrade": 2, "delete": 2, "rollback": 5}
+POINTS = [
+    (operation, f"{phase} {call}")
+    for operation, calls in CALLS.items()
+    for call, phase in itertools.product(
+        range(1, calls + 1), ("before", "middle", "power", "after")
+    )
+]
+
+
+class Scene:
+    """Caelus with wrapped tools, on a Kubernetes API that can be slowed down."""
+
+    def __init__(self, directory: pathlib.Path, major: str, api: KubeServer):
+        self.directory, self.api = directory, api
+        tools = tool_directory(major)
+        for tool in ("helm", "kubectl"):
+            wrapper = directory / tool
+            wrapper.write_text(WRAPPER.format(directory=directory, tool=tool, program=tools / tool))
+            wrapper.chmod(0o755)
+        self.program = Program(
+            CAELUS_DATA_DIR=str(directory / "data"),
+            CAELUS_HELM=str(directory / "helm"),
+            CAELUS_KUBECTL=str(directory / "kubectl"),
+            CAELUS_WORKERS="1",
+            KUBECONFIG=api.kubeconfig(directory / "kubeconfig"),
+            HOME=str(directory),
+        )
+
+    def kill_at(self, point: str) -> None:
+        """From now on: count calls anew, kill at `point`, with a server that takes its time."""
+        for name in ("count", "reached"):
+            (self.directory / name).unlink(missing_ok=True)
+        (self.directory / "point").write_text(point)
+        self.api.intercept = self._slow
+
+    def _slow(self, method, path, query):
+        """Once a tool writes, say so and wait: the kill comes while the request is under way."""
+        written = method != "GET"
+        if written and (self.directory / "point").exists() or (self.directory / "reached").exists():
+            (self.directory / "reached").touch()
+            time.sleep(0.15)
+
+    def heal(self) -> None:
+        self.api.intercept = None
+        for name in ("point", "reached"):
+            (self.directory / name).unlink(missing_ok=True)
+
+    def calls(self) -> list[str]:
+        return (self.directory / "calls").read_text().splitlines()
+
+
+@pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
+def scene(request, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAELUS_DATABASE_URL", f"sqlite:///{tmp_path / 'caelus.db'}")
+    with KubeServer() as api:
+        yield Scene(tmp_path, request.param, api)
+
+
+def publish(server) -> None:
+    """Templates 1 and 2 are good, 3 never becomes healthy."""
+    server.ask("POST", "/users", {"email": "ada@example.org"})
+    server.ask("POST", "/products", {"name": "App"})
+    for version, values in (("1", {}), ("2", {"replicas": 2}), ("3", {"image": "never:1"})):
+        template = {
+            "chart_ref": str(CHART),
+            "chart_version": version,
+            "default_values_json": {"persistence": {"enabled": True}} | values,
+            "health_timeout_sec": 3,
+        }
+        assert server.ask("POST", "/products/1/templates", template)[0] == 201
+
+
+PATH = "/users/1/deployments/1"
+NEW = {"desired_template_id": 1, "domainname": "a.example.org"}
+
+
+def start(server, operation: str) -> None:
+    """Ask for the operation; the server may be dead before it answers."""
+    requests = {
+        "create": ("POST", "/users/1/deployments", NEW),
+        "upgrade": ("PUT", PATH, {"desired_template_id": 2}),
+        "rollback": ("PUT", PATH, {"desired_template_id": 3}),
+        "delete": ("DELETE", PATH, None),
+    }
+    with contextlib.suppress(OSError):
+        server.ask(*requests[operation])
+
+
+def overlapping(calls: list[str]) -> list[str]:
+    """The helms that started while another was running."""
+    running, found = set(), []
+    for call in calls:
+        what, tool, verb, pid = call.split()
+        if tool != "helm":
+            continue
+        if what == "start":
+            found += [call] if running else []
+            running.add(pid)
+        else:
+            running.discard(pid)
+    return found
+
+
+def volume(scene) -> str:
+    (claim,) = [
+        claim
+        for namespace in scene.api.objects("v1", "namespaces")
+        for claim in scene.api.objects(
+            "v1", "persistentvolumeclaims", namespace["metadata"]["name"]
+        )
+    ]
+    return claim["metadata"]["uid"]
+
+
+@pytest.mark.parametrize(("operation", "point"), POINTS)
+def test_a_kill_heals_by_itself(scene, operation, point):
+    kept = None
+    with scene.program.serve() as server:
+        publish(server)
+        if operation != "create":
+            server.ask("POST", "/users/1/deployments", NEW)
+            assert server.wait_for(PATH, "ready", "error")["status"] == "ready"
+            kept = volume(scene)
+        scene.kill_at(point)
+        start(server, operation)
+        assert server.process.wait(60) == -9, "the point was not reached"
+    scene.heal()
+    wanted = {"create": "ready", "upgrade": "ready", "rollback": "error", "delete": "deleted"}
+    with scene.program.serve() as server:
+        wait_until(lambda: settled(server), 60)
+        deployment = server.ask("GET", PATH)[1]
+        assert deployment["status"] == wanted[operation], deployment["last_error"]
+        applied = {"create": 1, "upgrade": 2, "rollback": 1, "delete": 1}
+        assert deployment["applied_template_id"] == applied[operation]
+        events = server.ask("GET", f"{PATH}/events")[1]
+    if operation == "delete":
+        assert [n["metadata"]["name"] for n in scene.api.objects("v1", "namespaces")] == ["default"]
+    else:
+        assert kept in (None, volume(scene))
+        assert not [call for call in scene.calls() if "uninstall" in call]
+        uid = deployment["deployment_uid"]
+        (workload,) = scene.api.objects("apps/v1", "deployments", uid)
+        container = workload["spec"]["template"]["spec"]["containers"][0]
+        assert "busybox" in container["image"], json.dumps(events, indent=1)
+    assert not overlapping(scene.calls())
+
+
+def settled(server) -> bool:
+    """Nothing runs, and nothing is due: what is queued waits for a retry."""
+    _, jobs = server.ask("GET", "/jobs")
+    return all(
+        job["status"] in ("done", "failed")
+        or (job["status"] == "queued" and job["last_error"] is not None)
+        for job in jobs
+    )
