@@ -38,6 +38,7 @@ CODES = {
     "apply_conflict": (False, "find out who else manages {object}, and leave it to one of them"),
     "chart_not_found": (True, "check the chart's reference and version, and that its source is up"),
     "chart_digest_mismatch": (False, "find out who changed the chart; publish a new template"),
+    "chart_unusable": (False, "publish a new template with a chart that Caelus can use"),
     "registry_auth": (True, "check the access that Caelus has to the chart's source"),
     "values_rejected": (False, "change the values or the template"),
     "cluster_unreachable": (True, "check that the cluster is up, and KUBECONFIG"),

@@ -16,7 +16,7 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
     ),
     "CAELUS_DATA_DIR": (
         "`/var/lib/caelus` for root, else `~/.local/share/caelus`",
-        "the database and helm's caches",
+        "the database, the charts kept by digest and helm's caches",
     ),
     "CAELUS_HOST": ("`127.0.0.1`", "address to listen on; loopback only (`serve --host`)"),
     "CAELUS_PORT": ("`8000`", "port to listen on; 0 takes a free one (`serve --port`)"),

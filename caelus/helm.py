@@ -3,14 +3,10 @@
 Values go in on stdin, nothing of them into argv. Only flags that both majors know are used.
 """
 
-import hashlib
-import pathlib
 import re
-import tempfile
-from dataclasses import dataclass
 
-from caelus.errors import ReconcileError
-from caelus.process import ToolError, Tools, ToolTimeout
+from caelus.charts import Chart, located
+from caelus.process import ToolError, Tools, ToolTimeout, reason
 from caelus.validation import compact
 
 MARGIN_SECONDS = 60  # for the chart's download, beyond what helm's own --timeout bounds
@@ -18,42 +14,24 @@ HISTORY = "10"  # revisions kept of a release; each is a Secret
 # A wait that ended; not a request that did: `Get "https://...": context deadline exceeded`.
 _WAITED = re.compile(r"(?<!\": )context deadline exceeded\s*$|timed out waiting", re.IGNORECASE)
 _NO_CLUSTER = re.compile("kubernetes cluster unreachable", re.IGNORECASE)
-_LOGGED = re.compile(r"WARNING|level=WARN|[IWE]\d{4} ")
-_NOISE = re.compile(
-    r"^(Error: |(UPGRADE|INSTALLATION) FAILED: |release \S+ failed: )+", re.IGNORECASE
-)
-
-
-@dataclass(frozen=True)
-class Chart:
-    """`ref` is an `oci://` reference, a path, an archive's URL, or an `https://` repository's URL
-    with the chart's name at its end; `digest` is `sha256:...` or None."""
-
-    ref: str
-    version: str
-    digest: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.ref} {self.version}"
 
 
 def upgrade(tools: Tools, release: str, chart: Chart, values: dict, timeout: int) -> None:
     """Install or upgrade `release` in the namespace of its name; wait until it is healthy.
 
-    Raises ToolError with a sentence for the owner; `timeout` is in seconds.
+    Raises ReconcileError with a sentence for the owner; `timeout` is in seconds.
     """
-    with tempfile.TemporaryDirectory(prefix="caelus-chart-") as directory:
-        arguments = _located(tools, chart, directory)
-        try:
-            tools.helm(
-                *("upgrade", "--install", release, *arguments, "--namespace", release),
-                *("--values", "-", "--reset-values", "--history-max", HISTORY),
-                *("--wait", "--timeout", f"{timeout}s"),
-                stdin=compact(values),
-                timeout=timeout + MARGIN_SECONDS,
-            )
-        except ToolError as e:
-            raise _explained(e, release, chart, timeout) from None
+    arguments = located(tools, chart)
+    try:
+        tools.helm(
+            *("upgrade", "--install", release, *arguments, "--namespace", release),
+            *("--values", "-", "--reset-values", "--history-max", HISTORY),
+            *("--wait", "--timeout", f"{timeout}s"),
+            stdin=compact(values),
+            timeout=timeout + MARGIN_SECONDS,
+        )
+    except ToolError as e:
+        raise _explained(e, release, chart, timeout) from None
 
 
 def uninstall(tools: Tools, release: str, timeout: int) -> None:
@@ -68,15 +46,6 @@ def uninstall(tools: Tools, release: str, timeout: int) -> None:
         if _NO_CLUSTER.search(e.output):
             raise no_cluster(e) from None
         raise ToolError(f"cannot uninstall {release}: {reason(e)}", e.output) from None
-
-
-def reason(error: ToolError) -> str:
-    """What a program said when it failed, as one line; `redact` cuts a long one."""
-    lines = [line.strip() for line in error.output.splitlines()]
-    said = [line for line in lines if line and not _LOGGED.match(line)]
-    errors = [i for i, line in enumerate(said) if line.lower().startswith("error: ")]
-    kept = said[errors[0] :] if errors else said[-3:]
-    return _NOISE.sub("", " ".join(kept)) or error.detail
 
 
 def no_cluster(error: ToolError) -> ToolError:
@@ -95,48 +64,3 @@ def _explained(error: ToolError, release: str, chart: Chart, timeout: int) -> To
     if not error.output:
         return error
     return ToolError(f"helm could not apply chart {chart}: {reason(error)}", error.output)
-
-
-# Where the chart comes from
-
-
-def _located(tools: Tools, chart: Chart, directory: str) -> list[str]:
-    """Helm's arguments for `chart`, pinned by digest where it has one."""
-    if chart.digest is None:
-        return _arguments(chart)
-    if chart.ref.startswith("oci://"):
-        return [f"{chart.ref}@{chart.digest}"]
-    archive = pathlib.Path(chart.ref)
-    if "://" in chart.ref:
-        archive = _pull(tools, chart, directory)
-    return [_verified(archive, chart)]
-
-
-def _arguments(chart: Chart) -> list[str]:
-    is_repository = re.match("https?://", chart.ref) and not chart.ref.endswith((".tgz", ".gz"))
-    if not is_repository:
-        return [chart.ref, "--version", chart.version]
-    repository, _, name = chart.ref.rstrip("/").rpartition("/")
-    return [name, "--repo", repository, "--version", chart.version]
-
-
-def _pull(tools: Tools, chart: Chart, directory: str) -> pathlib.Path:
-    try:
-        tools.helm("pull", *_arguments(chart), "--destination", directory, timeout=120)
-    except ToolError as e:
-        raise ToolError(f"cannot pull chart {chart}: {reason(e)}", e.output) from None
-    return next(pathlib.Path(directory).glob("*"))
-
-
-def _verified(archive: pathlib.Path, chart: Chart) -> str:
-    try:
-        found = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
-    except OSError as e:
-        raise ReconcileError(
-            f"cannot check the digest of chart {chart}: {archive}: {e.strerror}"
-        ) from None
-    if found != chart.digest:
-        raise ReconcileError(
-            f"chart {chart} has the digest {found}, but the template pins {chart.digest}"
-        )
-    return str(archive)

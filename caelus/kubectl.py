@@ -2,8 +2,8 @@
 
 import re
 
-from caelus.helm import no_cluster, reason
-from caelus.process import ToolError, Tools
+from caelus.helm import no_cluster
+from caelus.process import ToolError, Tools, reason
 from caelus.validation import compact
 
 APPLY_SECONDS = 60

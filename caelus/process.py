@@ -9,6 +9,7 @@ import functools
 import logging
 import os
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -24,6 +25,10 @@ log = logging.getLogger("caelus.process")
 OWNER = "STARTED_BY_CAELUS"  # in a child's environment: which Caelus process started it
 _first_use = threading.Lock()
 GRACE_SECONDS = 10  # between SIGTERM, on which helm marks its release failed, and SIGKILL
+_LOGGED = re.compile(r"WARNING|level=WARN|[IWE]\d{4} ")
+_NOISE = re.compile(
+    r"^(Error: |(UPGRADE|INSTALLATION) FAILED: |release \S+ failed: )+", re.IGNORECASE
+)
 
 
 class ToolError(ReconcileError):
@@ -38,6 +43,15 @@ class ToolTimeout(ToolError):
     """The program was ended because it went past its deadline."""
 
 
+def reason(error: ToolError) -> str:
+    """What a program said when it failed, as one line; `redact` cuts a long one."""
+    lines = [line.strip() for line in error.output.splitlines()]
+    said = [line for line in lines if line and not _LOGGED.match(line)]
+    errors = [i for i, line in enumerate(said) if line.lower().startswith("error: ")]
+    kept = said[errors[0] :] if errors else said[-3:]
+    return _NOISE.sub("", " ".join(kept)) or error.detail
+
+
 @dataclass(frozen=True)
 class Tools:
     """The programs of one Caelus process, the `owner`; set `cancel` to end them all."""
@@ -46,18 +60,22 @@ class Tools:
     cancel: threading.Event = field(default_factory=threading.Event)
     owner: str = ""
 
-    def helm(self, *arguments: str, stdin: str = "", timeout: float) -> str:
-        """Run helm for at most `timeout` seconds; gives its stdout.
+    def helm(
+        self, *arguments: str, stdin: str = "", timeout: float, with_stderr: bool = False
+    ) -> str:
+        """Run helm for at most `timeout` seconds; gives its stdout, its stderr after it if asked.
 
         Raises ToolError, or Cancelled once `cancel` is set.
         """
-        return self._run("helm", arguments, stdin, timeout)
+        return self._run("helm", arguments, stdin, timeout, with_stderr)
 
     def kubectl(self, *arguments: str, stdin: str = "", timeout: float) -> str:
         """Run kubectl, as `helm` does."""
         return self._run("kubectl", arguments, stdin, timeout)
 
-    def _run(self, name: str, arguments: tuple, stdin: str, timeout: float) -> str:
+    def _run(
+        self, name: str, arguments: tuple, stdin: str, timeout: float, with_stderr: bool = False
+    ) -> str:
         if self.cancel.is_set():
             raise Cancelled("Caelus is stopping")
         shown = shlex.join((name, *arguments))
@@ -74,7 +92,7 @@ class Tools:
             raise ToolTimeout(f"{name} took longer than {timeout:.0f} s", stderr)
         if child.returncode:
             raise ToolError(f"{name} failed with exit code {child.returncode}", stderr)
-        return stdout
+        return f"{stdout}\n{stderr}" if with_stderr else stdout
 
     def _start(self, name: str, arguments: tuple, **streams) -> subprocess.Popen:
         from plumbum import CommandNotFound

@@ -112,7 +112,8 @@ class Attempt:
 
     def _upgrade(self, values: dict) -> None:
         t = self.template
-        chart = helm.Chart(t.chart_ref, t.chart_version, t.chart_digest)
+        plain_http = (t.capabilities_json or {}).get("plain_http") is True
+        chart = helm.Chart(t.chart_ref, t.chart_version, t.chart_digest, plain_http)
         self.upgrading = True
         helm.upgrade(self.tools, self.uid, chart, values, self.timeout)
 

@@ -4,8 +4,7 @@ import base64
 import gzip
 import json
 
-from caelus.helm import reason
-from caelus.process import ToolError, Tools
+from caelus.process import ToolError, Tools, reason
 from caelus.recovery import Revision
 from caelus.validation import compact
 

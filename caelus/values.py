@@ -32,10 +32,12 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
     """Refuse a template of which no deployment could ever be made.
 
     Raises Conflict with the place named: a bad schema, default values that break it whatever a
-    user sets, a binding that can never resolve.
+    user sets, a binding that can never resolve, a capability of the wrong shape.
     """
     if schema is not None:
         validation.check_schema(schema)
+    if not isinstance((capabilities or {}).get("plain_http", False), bool):
+        raise Conflict("capabilities: /plain_http must be true or false")
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     _check_pointers(defaults or {}, bindings)
     for place, parts in bindings.items():

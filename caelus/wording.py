@@ -154,11 +154,6 @@ _SHARED = "{subject} is not this release's alone: {why}"
 _WORDS = [
     ("tool_missing", r"cannot run (?P<program>\S+): (?:.*; )?install ", "{object} can't be run"),
     (
-        "chart_digest_mismatch",
-        r"chart (?P<chart>\S+) \S+ (?:has the|is not what the) digest",
-        "{object} is not the one that its digest pins",
-    ),
-    (
         "namespace_terminating",
         r"namespace (?P<Namespace>\S+) (?:because it is being terminated|is still terminating)",
         "{object} is still being deleted",
@@ -191,7 +186,6 @@ _WORDS = [
     ("chart_not_found", r'(?:path "|repo )(?P<chart>[^"\s]+)"? not found', _MISSING),
     ("chart_not_found", r'chart "(?P<chart>[^"]+)" (?:version|matching) .*not found', _MISSING),
     ("chart_not_found", r"(?P<chart>[\w.:-]+/\S+[:@]\S+): not found", _MISSING),
-    ("chart_not_found", r"cannot check the digest of chart (?P<chart>\S+)", _MISSING),
     (
         "chart_not_found",
         r"(?P<why>Chart\.yaml file is missing|unable to detect chart|missing in charts/ directory"

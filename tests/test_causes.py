@@ -511,6 +511,7 @@ def test_each_code_says_whether_it_heals_and_what_to_do():
     heals = {code for code, (heals, _) in CODES.items() if heals}
     assert heals.isdisjoint({"values_rejected", "admission_denied", "immutable_field"})
     assert heals.isdisjoint({"crash_loop", "hook_failed", "chart_digest_mismatch"})
+    assert "chart_unusable" in CODES and "chart_unusable" not in heals
     assert heals >= {"timeout", "cluster_unreachable", "image_pull", "chart_not_found"}
     cause = diagnose(failed(), [CRASHED])
     assert not cause.heals and "Pod hello-abc-1" in cause.hint

@@ -141,15 +141,15 @@ def digest(archive: pathlib.Path) -> str:
             ["oci://registry.example.org/a/notes", "--version", "1.0.0"],
         ),
         (
-            Chart("oci://registry.example.org/notes", "1.0.0", DIGEST),
-            [f"oci://registry.example.org/notes@{DIGEST}"],
+            Chart("oci://127.0.0.1:5000/notes", "1.0.0", plain_http=True),
+            ["oci://127.0.0.1:5000/notes", "--version", "1.0.0", "--plain-http"],
         ),
         (
             Chart("https://charts.example.org/stable/notes", "1.0.0"),
             ["notes", "--repo", "https://charts.example.org/stable", "--version", "1.0.0"],
         ),
         (
-            Chart("http://charts.example.org:8080/notes/", "1.0.0"),
+            Chart("http://charts.example.org:8080/notes/", "1.0.0", plain_http=True),
             ["notes", "--repo", "http://charts.example.org:8080", "--version", "1.0.0"],
         ),
         (
@@ -158,7 +158,7 @@ def digest(archive: pathlib.Path) -> str:
         ),
         (LOCAL, ["/charts/notes", "--version", "1.0.0"]),
     ],
-    ids=["oci", "oci digest", "https repository", "http repository", "archive's URL", "path"],
+    ids=["oci", "plain oci", "https repository", "http repository", "archive's URL", "path"],
 )
 def test_an_upgrade_tells_helm_all_but_the_values(stub, chart, expected):
     helm.upgrade(stub(), "notes-x1", chart, {"a": "b"}, 7)
@@ -208,8 +208,10 @@ def test_a_namespace_that_is_gone_is_fine(stub):
 def test_a_local_archive_of_the_right_digest_is_installed(stub, tmp_path):
     archive = tmp_path / "notes-1.0.0.tgz"
     archive.write_bytes(b"a chart")
-    helm.upgrade(stub(), "notes", Chart(str(archive), "1.0.0", digest(archive)), {}, 7)
-    assert argv()[3:5] == [str(archive), "--namespace"]
+    tools, pinned = stub(), digest(archive)
+    helm.upgrade(tools, "notes", Chart(str(archive), "1.0.0", pinned), {}, 7)
+    kept = tools.config.data_dir / "charts" / f"{pinned.replace(':', '-')}.tgz"
+    assert argv()[3:5] == [str(kept), "--namespace"]
 
 
 def test_a_local_archive_of_another_digest_is_refused(stub, tmp_path):
@@ -223,20 +225,24 @@ def test_a_local_archive_of_another_digest_is_refused(stub, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("", "Is a directory"), ("absent.tgz", "No such file or directory")]
+    ("name", "why"),
+    [
+        ("", "chart {} 1 is a directory, which has no digest: make an archive by helm package"),
+        ("absent.tgz", "cannot copy chart {} 1: there is no such file"),
+    ],
 )
 def test_a_chart_whose_digest_can_not_be_taken_is_refused(stub, tmp_path, name, why):
     place = tmp_path / name
-    assert sentence(helm.upgrade, stub(), "notes", Chart(str(place), "1", DIGEST), {}, 7) == (
-        f"cannot check the digest of chart {place} 1: {place}: {why}"
-    )
+    chart = Chart(str(place), "1", DIGEST)
+    assert sentence(helm.upgrade, stub(), "notes", chart, {}, 7) == why.format(place)
     assert not pathlib.Path("argv").exists()
 
 
 def test_a_chart_of_a_repository_is_pulled_checked_and_installed(cluster, kube, repository):
     url, directory = repository
     pinned = digest(directory / "app-1.0.0.tgz")
-    helm.upgrade(cluster, "notes", Chart(f"{url}/app", "1.0.0", pinned), {"message": "hi"}, SECONDS)
+    chart = Chart(f"{url}/app", "1.0.0", pinned, plain_http=True)
+    helm.upgrade(cluster, "notes", chart, {"message": "hi"}, SECONDS)
     (settings,) = kube.objects("v1", "configmaps", "notes")
     assert "hi" in settings["data"].values()
 
@@ -244,7 +250,7 @@ def test_a_chart_of_a_repository_is_pulled_checked_and_installed(cluster, kube, 
 @pytest.mark.parametrize("path", ["app", "app-1.0.0.tgz"])
 def test_a_chart_that_was_exchanged_is_not_installed(cluster, kube, repository, path):
     url, directory = repository
-    chart = Chart(f"{url}/{path}", "1.0.0", DIGEST)
+    chart = Chart(f"{url}/{path}", "1.0.0", DIGEST, plain_http=True)
     assert sentence(helm.upgrade, cluster, "notes", chart, {}, SECONDS) == (
         f"chart {chart} has the digest {digest(directory / 'app-1.0.0.tgz')}, "
         f"but the template pins {DIGEST}"
@@ -252,13 +258,11 @@ def test_a_chart_that_was_exchanged_is_not_installed(cluster, kube, repository, 
     assert kube.objects("v1", "secrets", "notes") == []
 
 
-def test_what_was_pulled_does_not_stay(cluster, repository, tmp_path, monkeypatch):
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+def test_what_was_exchanged_does_not_stay(cluster, repository):
     url, _ = repository
-    sentence(helm.upgrade, cluster, "notes", Chart(f"{url}/app", "1.0.0", DIGEST), {}, SECONDS)
-    assert list(scratch.iterdir()) == []
+    chart = Chart(f"{url}/app", "1.0.0", DIGEST, plain_http=True)
+    sentence(helm.upgrade, cluster, "notes", chart, {}, SECONDS)
+    assert list((cluster.config.data_dir / "charts").iterdir()) == []
 
 
 # Real helm and kubectl
@@ -268,7 +272,8 @@ def test_a_chart_comes_from_a_directory_a_repository_or_a_url(cluster, kube, rep
     url, directory = repository
     shutil.copytree(CHARTS / "app", directory / "copy")
     for ref in (f"{url}/app", f"{url}/app-1.0.0.tgz", str(directory / "copy")):
-        helm.upgrade(cluster, "notes", Chart(ref, "1.0.0"), {"message": f"from {ref} 😀"}, SECONDS)
+        chart = Chart(ref, "1.0.0", plain_http=True)
+        helm.upgrade(cluster, "notes", chart, {"message": f"from {ref} 😀"}, SECONDS)
         (settings,) = kube.objects("v1", "configmaps", "notes")
         assert f"from {ref} 😀" in settings["data"].values()
     helm.uninstall(cluster, "notes", SECONDS)
@@ -279,14 +284,14 @@ def test_a_chart_comes_from_a_directory_a_repository_or_a_url(cluster, kube, rep
 def test_a_chart_that_a_repository_has_not_is_told(cluster, repository):
     url, _ = repository
     for name, version in (("absent", "1.0.0"), ("app", "9.0.0")):
-        chart = Chart(f"{url}/{name}", version)
+        chart = Chart(f"{url}/{name}", version, plain_http=True)
         told = f'chart "{name}" version "{version}" not found in {url} repository'
         assert sentence(helm.upgrade, cluster, "notes", chart, {}, 7) == (
             f"helm could not apply chart {chart}: {told}"
         )
-        pinned = Chart(chart.ref, version, DIGEST)
+        pinned = Chart(chart.ref, version, DIGEST, plain_http=True)
         assert sentence(helm.upgrade, cluster, "notes", pinned, {}, 7) == (
-            f"cannot pull chart {chart}: {told}"
+            f"cannot pull chart {chart}: its source does not have it ({told})"
         )
 
 

@@ -12,8 +12,8 @@ from tests.program import ROOT, Program
 
 FLOORS = [
     "errors config logs",
-    "validation database models migrate process helm kubectl yamltext"
-    " recovery releases wording evidence symptoms causes",
+    "validation database models migrate process charts archives helm kubectl"
+    " yamltext recovery releases wording evidence symptoms causes",
     "users products templates values deployments jobs events redact leases notices reconcile",
     "schemas dispatch operations openapi",
     "api cli machine worker",

@@ -358,6 +358,10 @@ HOPELESS = [
         "capabilities: /bindings must be an object of pointer: template",
     ),
     (
+        {"capabilities_json": {"plain_http": "true"}},
+        "capabilities: /plain_http must be true or false",
+    ),
+    (
         {"capabilities_json": {"bindings": {"/a/b": "x"}}, "default_values_json": {"a": 1}},
         "binding /a/b can never resolve: there is a plain value in its way",
     ),

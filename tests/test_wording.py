@@ -328,17 +328,6 @@ SAID = {
         )
         for why in ("", "No such file or directory; ")
     ],
-    "chart_digest_mismatch": [
-        (
-            f"chart https://x.example.org/web 1 {said}",
-            "chart https://x.example.org/web",
-            "chart https://x.example.org/web is not the one that its digest pins",
-        )
-        for said in (
-            "has the digest sha256:1, but the template pins sha256:2",
-            "is not what the digest sha256:2 pins: its archive has sha256:1",
-        )
-    ],
 }
 
 
