@@ -24,7 +24,9 @@ PULL_SECONDS = 120
 _SCRATCH = ".pull-"
 _LEFT_BY_A_KILL = 3600  # seconds; no pull takes so long
 _DIGEST_LINE = re.compile("^Digest: (sha256:[0-9a-f]{64})$", re.MULTILINE)
-_OTHER_CONTENT = re.compile("unexpected commit digest|digest mismatch|mismatched digest", re.I)
+_OTHER_CONTENT = re.compile(
+    "unexpected commit digest|digest mismatch|mismatched digest", re.IGNORECASE
+)
 _UNREACHABLE = re.compile(
     r"dial tcp|connection (refused|reset)|no such host|timeout|deadline exceeded|\bEOF$|tls: |x509:"
     r"|HTTP response to HTTPS|\b429:? too|\b5\d\d:? (internal|bad|service|gateway)",

@@ -1,6 +1,7 @@
 """One operation, whoever asks: REST and CLI both come through `dispatch`.
 
-It checks the input, opens the transaction, calls the service and shows what it gives.
+It checks the input, does what must come before a transaction, opens the transaction, calls the
+service and shows what it gives.
 """
 
 import logging
@@ -18,7 +19,10 @@ _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 @dataclass(frozen=True)
 class Operation:
-    """One row; `words` says which argument a word of the usage text is, where the name differs."""
+    """One row; `words` says which argument a word of the usage text is, where the name differs.
+
+    `before` makes the service's arguments of those given, with no transaction open.
+    """
 
     command: str
     route: str
@@ -29,6 +33,7 @@ class Operation:
     status: int = 200
     many: bool = False
     words: dict[str, str] = field(default_factory=dict)
+    before: Callable[..., dict] = dict
 
     @property
     def method(self) -> str:
@@ -61,11 +66,12 @@ def dispatch(operation: Operation, actor: str, arguments: dict):
     given = dict(arguments)
     ids = {name: whole_id(name.removesuffix("_id"), given.pop(name)) for name in operation.ids}
     _check(operation, given)
+    ready = operation.before(**ids, **given)
     with session():
         if not operation.changes:
-            return _show(operation, operation.service(**ids, **given))
+            return _show(operation, operation.service(**ready))
         with transaction(), events.by(actor):
-            document = _show(operation, operation.service(**ids, **given))
+            document = _show(operation, operation.service(**ready))
     # Only now: a worker that is woken earlier would not see the job.
     jobs.wakeup.call()
     log.info("%s: %s %d, by %s", operation.command, operation.shows, document["id"], actor)

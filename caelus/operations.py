@@ -163,6 +163,7 @@ Usage:
         command="create-template",
         route="POST /products/{product_id}/templates",
         service=templates.create,
+        before=templates.resolved,
         shows="Template",
         status=201,
         input=fields(
@@ -175,12 +176,17 @@ Usage:
             values_schema_json=schemas.OPTIONAL_OBJECT,
             capabilities_json=schemas.OPTIONAL_OBJECT,
             health_timeout_sec=schemas.SECONDS,
+            resolve={
+                "type": "boolean",
+                "description": "Pull the chart now, and take from it what is not given: its "
+                "chart_digest, default_values_json and values_schema_json.",
+            },
         ),
         usage="""Add a template, an immutable version of a product: a chart and how to use it.
 
 Usage:
   caelus create-template --product-id=ID --chart-ref=REF --chart-version=V
-         [--chart-digest=D] [--version-label=L] [--health-timeout-sec=N]
+         [--chart-digest=D] [--resolve] [--version-label=L] [--health-timeout-sec=N]
          [--default-values-json=TEXT | --default-values-file=PATH]
          [--values-schema-json=TEXT | --values-schema-file=PATH]
          [--capabilities-json=TEXT | --capabilities-file=PATH]
@@ -191,6 +197,8 @@ Options:
                               a chart's archive.
   --chart-version=V           The chart's version.
   --chart-digest=D            sha256:... of the chart; anything else is refused when it is applied.
+  --resolve                   Pull the chart now, and take from it what is not given: its digest,
+                              default values and values schema.
   --version-label=L           What users see as the version.
   --health-timeout-sec=N      How long a release may take to become healthy; 300 if not given.
   --default-values-json=TEXT  Values for every deployment, a JSON object.

@@ -2,14 +2,15 @@
 
 import re
 
-from caelus import products, values
-from caelus.database import page, unique
-from caelus.errors import Invalid, NotFound
+from caelus import config, products, values
+from caelus.database import page, session, unique
+from caelus.errors import Conflict, Invalid, NotFound, ReconcileError
 from caelus.models import Deployment, Product, Template, now
 from caelus.users import refuse_in_use
 
 PASSWORD_IN_URL = re.compile(r"[^/]*://[^/]*@")
 FLAG = re.compile("(^|/)-")  # a part of it becomes an argument of helm's
+LONGEST = 500  # of what is told about a chart that can't be had
 RANGE = re.compile(r"[\^~<>=*|,]|(^|\.)[xX](\.|$)")
 
 
@@ -30,6 +31,35 @@ def create(*, product_id: int, chart_ref: str, chart_version: str, **fields) -> 
         return Template.create(
             product=product, chart_ref=chart_ref, chart_version=chart_version, **fields
         )
+
+
+def resolved(*, resolve: bool = False, **fields) -> dict:
+    """What `create` takes: with `resolve`, the digest of the chart, which is pulled and kept, and
+    the chart's own default values and schema where none are given.
+
+    Takes minutes at worst: no transaction may be open. Raises Conflict if the chart can't be used.
+    """
+    if not resolve:
+        return fields
+    _check_chart(fields["chart_ref"], fields["chart_version"])
+    plain_http = values.takes_plain_http(fields.get("capabilities_json"))
+    with session():
+        products.get(product_id=fields["product_id"])
+    from caelus import charts, process, wording  # most commands have no need of them
+
+    chart = charts.Chart(
+        fields["chart_ref"], fields["chart_version"], fields.get("chart_digest"), plain_http
+    )
+    try:
+        found = charts.resolve(process.Tools(config.load()), chart)
+    except ReconcileError as e:
+        raise Conflict(wording.one_line(e.detail, LONGEST)) from None
+    own = {
+        "chart_digest": found.digest,
+        "default_values_json": found.default_values,
+        "values_schema_json": found.values_schema,
+    }
+    return own | {name: value for name, value in fields.items() if value is not None}
 
 
 def find(*, product_id: int, limit: int | None = None, after: int | None = None) -> list[Template]:

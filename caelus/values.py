@@ -36,8 +36,7 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
     """
     if schema is not None:
         validation.check_schema(schema)
-    if not isinstance((capabilities or {}).get("plain_http", False), bool):
-        raise Conflict("capabilities: /plain_http must be true or false")
+    takes_plain_http(capabilities)
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     _check_pointers(defaults or {}, bindings)
     for place, parts in bindings.items():
@@ -45,6 +44,14 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
             _check_reference(place, reference, defaults or {}, schema)
     if schema is not None:
         _check_defaults(defaults or {}, schema, bindings)
+
+
+def takes_plain_http(capabilities: dict | None) -> bool:
+    """Whether the chart may come over plain http. Raises Conflict for what is no boolean."""
+    said = (capabilities or {}).get("plain_http", False)
+    if not isinstance(said, bool):
+        raise Conflict("capabilities: /plain_http must be true or false")
+    return said
 
 
 def check_user_values(schema: dict | None, user_values: dict | None) -> None:

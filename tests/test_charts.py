@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import pytest
 
-from caelus import archives, causes, charts, config, reconcile
+from caelus import archives, causes, charts, config, database, reconcile
 from caelus.charts import Chart, DigestMismatch, PullError, located, resolve
 from caelus.errors import ReconcileError
 from caelus.models import Deployment, Template
@@ -484,6 +484,106 @@ def test_a_digest_that_helm_says_is_not_believed_but_pulled(stub):
     with pytest.raises(PullError) as caught:
         resolve(tools, Chart("oci://example.org/app", "1"))
     assert caught.value.code == "chart_not_found"
+
+
+# At publication
+
+
+def described(chart: Chart, **given) -> dict:
+    """The arguments of create-template for `chart`, of product 1."""
+    return {
+        "product_id": 1,
+        "chart_ref": chart.ref,
+        "chart_version": chart.version,
+        "capabilities_json": {"plain_http": chart.plain_http},
+        "resolve": True,
+    } | given
+
+
+def refused(answer, status: int) -> str:
+    assert answer.code in (status, 1)
+    return answer.sentence
+
+
+@pytest.fixture
+def product(surface):
+    """The surface, with a product (1)."""
+    assert surface("create-product", name="Notes").ok
+    return surface
+
+
+@pytest.mark.parametrize("source", ["repository", "oci"])
+def test_a_template_takes_from_its_chart_what_is_not_given(registry, tools, serve, product, source):
+    chart = serve(tools, source)
+    shown = product("create-template", **described(chart)).document
+    assert shown["chart_digest"] == pinned(registry, chart).digest
+    assert (shown["values_schema_json"], shown["default_values_json"]) == (SCHEMA, {"color": "red"})
+    assert "resolve" not in shown
+    assert product("get-template", product_id=1, template_id=shown["id"]).document == shown
+    take_away(registry, chart)
+    assert color(tools, replace(chart, digest=shown["chart_digest"])) == "red"
+
+
+def test_what_is_given_is_not_taken_from_the_chart(no_helm, serve, product):
+    chart = serve(no_helm, "file")
+    given = {"default_values_json": {}, "values_schema_json": {"type": "object"}}
+    shown = product("create-template", **described(chart, **given)).document
+    assert {name: shown[name] for name in given} == given
+    assert shown["chart_digest"] == digest_of(RED)
+
+
+def test_a_chart_without_a_schema_gives_none(no_helm, serve, product):
+    chart = serve(no_helm, "file", archive({}))
+    shown = product("create-template", **described(chart)).document
+    assert (shown["values_schema_json"], shown["default_values_json"]) == (None, {})
+
+
+def test_without_resolve_nothing_is_pulled(no_helm, serve, product):
+    chart = serve(no_helm, "file")
+    shown = product("create-template", **described(chart, resolve=False)).document
+    assert [shown[name] for name in ("chart_digest", "values_schema_json")] == [None, None]
+    assert not store(no_helm).exists()
+
+
+def test_a_chart_that_cannot_be_had_makes_no_template(no_helm, registry, serve, product, tmp_path):
+    chart = serve(no_helm, "file")
+    absent = replace(chart, ref=str(tmp_path / "absent.tgz"))
+    remote = Chart(f"http://{registry.host}/charts/app", "1.0.0")
+    for arguments, sentence in (
+        (described(chart, chart_digest=WRONG), f"has the digest {digest_of(RED)}, but"),
+        (described(absent), "there is no such file"),
+        (described(remote), "would come over plain http"),
+        (described(replace(remote, plain_http=True)), "cannot run /nonexistent/helm"),
+        (described(chart, capabilities_json={"plain_http": 1}), "/plain_http must be true or"),
+    ):
+        assert sentence in refused(product("create-template", **arguments), 409)
+    assert product("list-templates", product_id=1).document == []
+    assert registry.connections == 0
+
+
+def test_what_is_refused_anyway_is_refused_before_a_pull(monkeypatch, serve, no_helm, product):
+    monkeypatch.setattr(charts, "resolve", None)
+    chart = serve(no_helm, "file")
+    assert "product 9" in refused(product("create-template", **described(chart, product_id=9)), 404)
+    for given, field in (
+        ({"chart_ref": "https://me:secret@example.org/app"}, "chart_ref"),
+        ({"chart_ref": "https://example.org/--post-renderer=x"}, "chart_ref"),
+        ({"chart_version": ">1"}, "chart_version"),
+    ):
+        sentence = refused(product("create-template", **described(chart, **given)), 422)
+        assert sentence.startswith(field)
+
+
+def test_a_chart_is_pulled_with_no_transaction_open(monkeypatch, serve, no_helm, product):
+    open_then = []
+
+    def watched(*arguments):
+        open_then.append(database.database.in_transaction())
+        return resolve(*arguments)
+
+    monkeypatch.setattr(charts, "resolve", watched)
+    assert product("create-template", **described(serve(no_helm, "file"))).ok
+    assert open_then == [False]
 
 
 # What is in an archive

@@ -35,6 +35,7 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("create-template", {"product_id": 1, **TEMPLATE}),
     ("create-template", {"product_id": 1, **TEMPLATE, "chart_digest": "md5:1"}),
     ("create-template", {"product_id": 1, **TEMPLATE, "health_timeout_sec": 0}),
+    ("create-template", {"product_id": 1, **TEMPLATE, "chart_ref": "/absent", "resolve": True}),
     ("delete-template", {"product_id": 1, "template_id": 1}),
     ("list-deployments", {"user_id": 1}),
     ("list-deployments", {"user_id": 99}),
