@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from dataclasses import dataclass
+from typing import NamedTuple  # a dataclass costs every start 5 ms
 
 from caelus.errors import ConfigError
 
@@ -23,6 +23,14 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
     "CAELUS_WORKERS": ("`2`", "reconciler threads; 0 serves the API alone (`serve --workers`)"),
     "CAELUS_HELM": ("`helm`", "the helm program, version 3 or 4"),
     "CAELUS_KUBECTL": ("`kubectl`", "the kubectl program"),
+    "CAELUS_DRIFT_INTERVAL": (
+        "`600`",
+        "seconds between sweeps for releases and namespaces that somebody changed; 0 is never",
+    ),
+    "CAELUS_DRIFT_DEEP_INTERVAL": (
+        "`21600`",
+        "seconds within which the sweeps compare every object once, too; 0 is never",
+    ),
     "CAELUS_LOG_LEVEL": ("`INFO`", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     "KUBECONFIG": (
         f"`{K3S_KUBECONFIG}` if readable, else kubectl's own",
@@ -32,13 +40,14 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
 }
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(NamedTuple):
     database_url: str
     data_dir: pathlib.Path
     host: str
     port: int
     workers: int
+    drift_interval: int  # seconds, as the next
+    drift_deep_interval: int
     helm: str
     kubectl: str
     kubeconfig: str | None
@@ -60,12 +69,17 @@ def load(environ=os.environ, **flags: str | None) -> Config:
         flag = flags.get(name.lower())
         return flag if flag is not None else environ.get(f"CAELUS_{name}") or default
 
+    def seconds(name: str, default: str) -> int:
+        return _whole_number(f"CAELUS_{name}", setting(name, default), 365 * 86_400)
+
     return Config(
         database_url=database_url(environ),
         data_dir=_data_dir(environ),
         host=setting("HOST", "127.0.0.1"),
         port=_whole_number("port", setting("PORT", "8000"), 65535),
         workers=_whole_number("workers", setting("WORKERS", "2"), 64),
+        drift_interval=seconds("DRIFT_INTERVAL", "600"),
+        drift_deep_interval=seconds("DRIFT_DEEP_INTERVAL", "21600"),
         helm=setting("HELM", "helm"),
         kubectl=setting("KUBECTL", "kubectl"),
         kubeconfig=environ.get("KUBECONFIG") or _k3s_kubeconfig(),

@@ -37,7 +37,7 @@ def connect(config: Config) -> None:
         _make_file(path)
         database.initialize(sqlite(path))
     elif config.database_url.startswith(("postgresql://", "postgres://")):
-        database.initialize(postgres(config.database_url, HTTP_THREADS + config.workers + 4))
+        database.initialize(postgres(config.database_url, HTTP_THREADS + config.workers + 5))
     else:
         raise ConfigError(
             "the database URL must begin with sqlite:/// or postgresql://; "

@@ -12,6 +12,7 @@ from caelus.models import (
     DELETED,
     DELETING,
     ERROR,
+    KEEP,
     PROVISIONING,
     RUNNING,
     Deployment,
@@ -22,7 +23,6 @@ from caelus.models import (
     now,
 )
 
-KEEP = object()  # the argument was left out: null is a value
 Desired = Template.alias("desired")
 Applied = Template.alias("applied")
 

@@ -7,7 +7,7 @@ service and shows what it gives.
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from caelus import events, jobs, schemas, validation
 from caelus.database import session, transaction
@@ -17,8 +17,7 @@ log = logging.getLogger("caelus.dispatch")
 _ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     """One row; `words` says which argument a word of the usage text is, where the name differs.
 
     `before` makes the service's arguments of those given, with no transaction open.
@@ -29,10 +28,10 @@ class Operation:
     service: Callable
     shows: str
     usage: str
-    input: dict = field(default_factory=schemas.fields)
+    input: dict = schemas.fields()
     status: int = 200
     many: bool = False
-    words: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = {}  # never changed
     before: Callable[..., dict] = dict
 
     @property

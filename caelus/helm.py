@@ -3,6 +3,7 @@
 Values go in on stdin, nothing of them into argv. Only flags that both majors know are used.
 """
 
+import json
 import re
 
 from caelus.charts import Chart, located
@@ -16,22 +17,57 @@ _WAITED = re.compile(r"(?<!\": )context deadline exceeded\s*$|timed out waiting"
 _NO_CLUSTER = re.compile("kubernetes cluster unreachable", re.IGNORECASE)
 
 
-def upgrade(tools: Tools, release: str, chart: Chart, values: dict, timeout: int) -> None:
+_majors: dict[str, int] = {}  # by the program's path; a new helm is found out by a new process
+
+
+def major(tools: Tools) -> int:
+    """The major version of helm."""
+    program = tools.config.helm
+    if program not in _majors:
+        text = tools.helm("version", "--template", "{{.Version}}", timeout=30)
+        found = re.match(r"v?(\d+)\.", text.strip())
+        if found is None:
+            raise ToolError(f"cannot tell the version of {program}: it says {text[:40]!r}")
+        _majors[program] = int(found[1])
+    return _majors[program]
+
+
+def upgrade(
+    tools: Tools, release: str, chart: Chart, values: dict, timeout: int, force: bool = False
+) -> int | None:
     """Install or upgrade `release` in the namespace of its name; wait until it is healthy.
 
+    Gives the revision that it made, None if helm does not say. `force` takes back fields that
+    others have set; helm 4 has it, only for releases that are applied server-side.
     Raises ReconcileError with a sentence for the owner; `timeout` is in seconds.
     """
     arguments = located(tools, chart)
     try:
-        tools.helm(
+        text = tools.helm(
             *("upgrade", "--install", release, *arguments, "--namespace", release),
             *("--values", "-", "--reset-values", "--history-max", HISTORY),
-            *("--wait", "--timeout", f"{timeout}s"),
+            *("--wait", "--timeout", f"{timeout}s", "--output", "json"),
+            *(["--force-conflicts"] if force else []),
             stdin=compact(values),
             timeout=timeout + MARGIN_SECONDS,
         )
     except ToolError as e:
         raise _explained(e, release, chart, timeout) from None
+    return _revision(text)
+
+
+def _revision(text: str) -> int | None:
+    """The revision in a release as JSON, which also holds values: nothing else is taken.
+
+    Helm 4.2.1 and later write lines about the chart's download before it.
+    """
+    for line in text.splitlines():
+        if line.startswith("{"):
+            try:
+                return int(json.loads(line)["version"])
+            except (ValueError, KeyError, TypeError):
+                return None
+    return None
 
 
 def uninstall(tools: Tools, release: str, timeout: int) -> None:

@@ -1,5 +1,6 @@
-"""kubectl as a child process: the namespace of a deployment."""
+"""kubectl as a child process: the namespaces of deployments."""
 
+import json
 import re
 
 from caelus.helm import no_cluster
@@ -7,6 +8,7 @@ from caelus.process import ToolError, Tools, reason
 from caelus.validation import compact
 
 APPLY_SECONDS = 60
+LIST_SECONDS = 120
 DELETE_SECONDS = 20  # a namespace that takes longer occupies no worker meanwhile
 _NO_CLUSTER = re.compile(
     "was refused|connection refused|unable to connect|no such host|no route to host|i/o timeout",
@@ -30,6 +32,19 @@ def apply_namespace(tools: Tools, name: str) -> None:
         )
     except ToolError as e:
         raise _explained(f"cannot make namespace {name}", e) from None
+
+
+def namespaces(tools: Tools) -> dict[str, str]:
+    """The namespaces that Caelus made: their phases, Active or Terminating, by name."""
+    text = tools.kubectl(
+        *("get", "namespaces", "--selector", "app.kubernetes.io/managed-by=caelus"),
+        *("--output", "json", f"--request-timeout={LIST_SECONDS - 10}s"),
+        timeout=LIST_SECONDS,
+    )
+    return {
+        item["metadata"]["name"]: item.get("status", {}).get("phase", "")
+        for item in json.loads(text)["items"]
+    }
 
 
 def delete_namespace(tools: Tools, name: str) -> None:

@@ -16,6 +16,7 @@ PROVISIONING, READY, ERROR, DELETING, DELETED = DEPLOYMENT_STATUSES = (
     "deleted",
 )
 QUEUED, RUNNING, DONE, FAILED = JOB_STATUSES = ("queued", "running", "done", "failed")
+KEEP = object()  # an argument that was left out: null is a value
 
 
 def now() -> datetime.datetime:
@@ -111,6 +112,8 @@ class Deployment(Row):
     last_reconcile_at = Utc(null=True)
     deleted_at = Utc(null=True)
     cause = Json(null=True)  # of last_error: {code, object, message, hint}
+    applied_revision = peewee.IntegerField(null=True)  # helm's, of what Caelus applied last
+    compared_at = Utc(null=True)  # when its manifest was last compared with the live objects
 
     class Meta:
         table_name = "deployments"
@@ -146,7 +149,17 @@ class Event(Row):
         table_name = "events"
 
 
-MODELS = (User, Product, Template, Deployment, Job, Event)
+class Sweep(Row):
+    """When what one process does for all was last begun, so that only one does it at a time."""
+
+    name = peewee.TextField()
+    started_at = Utc()
+
+    class Meta:
+        table_name = "sweeps"
+
+
+MODELS = (User, Product, Template, Deployment, Job, Event, Sweep)
 
 
 def alive(model):

@@ -206,7 +206,10 @@ Options:
   --values-schema-json=TEXT   JSON Schema of the values; users may set what is under
                               properties.user.
   --values-schema-file=PATH   The same from a file.
-  --capabilities-json=TEXT    What Caelus does with the values: {"bindings": {POINTER: TEMPLATE}}.
+  --capabilities-json=TEXT    What Caelus does with the values: {"bindings": {POINTER: TEMPLATE}},
+                              with what others change, "drift": "correct", "warn" or "off", and
+                              with what was upgraded in vain, "on_upgrade_failure": "rollback" or
+                              "keep".
   --capabilities-file=PATH    The same from a file.
 
 Example:

@@ -4,10 +4,8 @@ import peewee
 
 from caelus.database import locked, page, unique
 from caelus.errors import Conflict, Invalid, NotFound
-from caelus.models import Deployment, Product, Template, alive, now
+from caelus.models import KEEP, Deployment, Product, Template, alive, now
 from caelus.users import refuse_in_use
-
-KEEP = object()  # the argument was left out: null is a value
 
 
 def create(*, name: str, description: str | None = None, template_id: int | None = None) -> Product:

@@ -17,6 +17,7 @@ from caelus.errors import Busy, CaelusError, Cancelled, Unavailable
 from caelus.models import DELETED, DELETING, ERROR, READY, Deployment, Job, now
 from caelus.process import ToolError, Tools
 from caelus.recovery import Action, Wanted, after_failure, decide, last_good, status_of
+from caelus.values import policy
 
 log = logging.getLogger("caelus.reconcile")
 HEALTH_TIMEOUT_SECONDS = 300
@@ -62,8 +63,9 @@ def _run(job: Job, tools: Tools) -> Deployment:
     log.info("%s: %s starts, job %d, attempt %d", what, job.reason, job.id, job.attempt)
     try:
         with events.by(job.locked_by), leases.kept(job, tools) as held:
-            cause = Attempt(deployment, held).run()
-            after = _insist(lambda: _record(job, deployment, cause), held)
+            attempt = Attempt(deployment, held, correcting=job.reason == "drift")
+            cause = attempt.run()
+            after = _insist(lambda: _record(job, deployment, cause, attempt.revision), held)
     except Cancelled:
         with session(), transaction():
             jobs.hand_back(job)
@@ -79,12 +81,14 @@ def _run(job: Job, tools: Tools) -> Deployment:
 class Attempt:
     """One try at making the cluster agree with one deployment."""
 
-    def __init__(self, deployment: Deployment, tools: Tools):
+    def __init__(self, deployment: Deployment, tools: Tools, correcting: bool):
         self.deployment = deployment
         self.tools = tools
         self.uid = deployment.deployment_uid
         self.template = deployment.desired_template
+        self.correcting = correcting  # to undo what others changed
         self.upgrading = False  # helm may have changed the release
+        self.revision: int | None = None  # of the release as this attempt leaves it, if healthy
         self.timeout = self.template.health_timeout_sec or HEALTH_TIMEOUT_SECONDS
 
     def run(self) -> Cause | None:
@@ -114,8 +118,10 @@ class Attempt:
         t = self.template
         plain_http = (t.capabilities_json or {}).get("plain_http") is True
         chart = helm.Chart(t.chart_ref, t.chart_version, t.chart_digest, plain_http)
+        # Fields that others set are theirs in a server-side apply: it would be a conflict.
+        force = self.correcting and releases.is_server_side(self.tools, self.uid)
         self.upgrading = True
-        helm.upgrade(self.tools, self.uid, chart, values, self.timeout)
+        self.revision = helm.upgrade(self.tools, self.uid, chart, values, self.timeout, force)
 
     def _unlock(self) -> None:
         """Let helm go on from a release that a killed helm left locked."""
@@ -142,12 +148,13 @@ class Attempt:
         """Bring back what was healthy, now that the evidence is taken."""
         if self.deployment.applied_template_id is None:
             return
-        keep = (self.template.capabilities_json or {}).get("on_upgrade_failure") == "keep"
+        keep = policy(self.template.capabilities_json, "on_upgrade_failure") == "keep"
         try:
             history = releases.history(self.tools, self.uid)
             if after_failure(history, was_healthy=True, keep=keep) == Action.ROLLBACK:
                 good = last_good(history)
                 releases.rollback(self.tools, self.uid, good, self.timeout)
+                self.revision = 1 + max(revision.number for revision in history)
                 self._tell("rolled_back", f"went back to revision {good}, the last good one")
         except ToolError as e:
             detail = redact.scrub(e.detail, self.deployment)
@@ -172,7 +179,9 @@ def _insist(write, held: Tools) -> Deployment:
             time.sleep(RECORD_AGAIN_SECONDS)
 
 
-def _record(job: Job, deployment: Deployment, cause: Cause | None) -> Deployment:
+def _record(
+    job: Job, deployment: Deployment, cause: Cause | None, revision: int | None
+) -> Deployment:
     with transaction():
         # The deployment before its job, as every change of a deployment does: no deadlock.
         deployments.lock(deployment.id)
@@ -180,6 +189,8 @@ def _record(job: Job, deployment: Deployment, cause: Cause | None) -> Deployment
             log.warning("job %d is no longer this worker's: its outcome is dropped", job.id)
             return deployments.get_any(deployment.id)
         outcome = _outcome(deployment, cause)
+        if revision is not None or cause is None:
+            outcome["applied_revision"] = revision
         Deployment.update(
             last_reconcile_at=now(),
             last_error=cause and cause.message,

@@ -1,14 +1,79 @@
 """What helm has stored of a release: its revisions, going back to one, and removing a lock."""
 
 import base64
+import datetime
 import gzip
 import json
+import re
+from dataclasses import dataclass
 
+from caelus.helm import major
 from caelus.process import ToolError, Tools, reason
 from caelus.recovery import Revision
 from caelus.validation import compact
 
 STORED_AS = "sh.helm.release.v1.{release}.v{revision}"  # helm 3 and 4: a Secret per revision
+
+
+@dataclass(frozen=True)
+class Release:
+    """`revision` and `updated` are None where helm writes them in a way that is not known."""
+
+    revision: int | None
+    status: str
+    updated: datetime.datetime | None = None
+
+
+def every(tools: Tools) -> dict[str, Release]:
+    """The releases of all namespaces, by `namespace/name`. By one process, however many."""
+    arguments = ["list", "--all-namespaces", "--max", "0", "--output", "json"]
+    if major(tools) < 4:  # where it would leave out all but the deployed and the failed
+        arguments.append("--all")
+    rows = json.loads(tools.helm(*arguments, timeout=120))
+    return {
+        f"{row['namespace']}/{row['name']}": Release(
+            _number(row.get("revision")), row["status"], _time(row.get("updated"))
+        )
+        for row in rows
+    }
+
+
+def _number(value) -> int | None:
+    """A revision: text in helm's lists, a number elsewhere."""
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _time(value) -> datetime.datetime | None:
+    """A time as Go prints it, such as `2026-11-23 16:36:44.334018494 +0000 UTC`."""
+    parts = re.match(r"(\S+ \d\d:\d\d:\d\d)\S* ([+-]\d{4})", str(value))
+    try:
+        return parts and datetime.datetime.strptime(
+            " ".join(parts.groups()), "%Y-%m-%d %H:%M:%S %z"
+        )
+    except ValueError:
+        return None
+
+
+def is_server_side(tools: Tools, release: str) -> bool:
+    """Whether helm will apply the release server-side: it does so from 4 on, but for releases
+    that it applied otherwise before."""
+    if major(tools) < 4:
+        return False
+    arguments = ("get", "metadata", release, "--namespace", release, "--output", "json")
+    try:
+        return json.loads(tools.helm(*arguments, timeout=60)).get("applyMethod") == "ssa"
+    except ToolError as e:
+        if "not found" in e.output.lower():
+            return True
+        raise ToolError(f"cannot read the release {release}: {reason(e)}", e.output) from None
+
+
+def manifest(tools: Tools, release: str) -> str:
+    """The objects of the newest revision as YAML, hooks left out; it may hold secrets."""
+    return tools.helm("get", "manifest", release, "--namespace", release, timeout=60)
 
 
 def history(tools: Tools, release: str) -> list[Revision]:

@@ -28,6 +28,28 @@ _OPEN_KEYWORDS = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then"
 }
 
 
+_POLICIES = {  # what else a template may say in its capabilities; the first is the default
+    "drift": ("correct", "warn", "off"),
+    "on_upgrade_failure": ("rollback", "keep"),
+}
+
+
+def policy(capabilities: dict | None, name: str) -> str:
+    """What the template wants to be done about `drift` or `on_upgrade_failure`."""
+    return (capabilities or {}).get(name) or _POLICIES[name][0]
+
+
+def _check_policies(capabilities: dict) -> None:
+    for name, choices in _POLICIES.items():
+        value = capabilities.get(name)
+        if value is not None and value not in choices:
+            quote = '; in YAML, put "off" in quotes' if value is False else ""
+            raise Conflict(
+                f"capabilities: /{name} must be one of {', '.join(choices)}, "
+                f"not {validation.compact(value)[:100]}{quote}"
+            )
+
+
 def check_template(defaults: dict | None, schema: dict | None, capabilities: dict | None) -> None:
     """Refuse a template of which no deployment could ever be made.
 
@@ -37,6 +59,7 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
     if schema is not None:
         validation.check_schema(schema)
     takes_plain_http(capabilities)
+    _check_policies(capabilities or {})
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     _check_pointers(defaults or {}, bindings)
     for place, parts in bindings.items():

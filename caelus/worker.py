@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 
-from caelus import events, leases, notices, reconcile
+from caelus import drift, events, leases, notices, reconcile
 from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
@@ -31,7 +31,7 @@ def _safely(worker: str, work):
 
 
 class Workers:
-    """`count` threads that reconcile, and two that hear of jobs and mind the leases."""
+    """`count` threads that reconcile; others hear of jobs, mind the leases and look for drift."""
 
     def __init__(self, count: int, tools: Tools):
         self._tools = tools
@@ -42,6 +42,7 @@ class Workers:
         if count:
             self._threads.append(self._thread("notices", notices.listen, tools.cancel))
             self._threads.append(self._thread("minder", self._mind))
+            self._threads.append(self._thread("sweeper", self._sweep))
 
     def start(self) -> None:
         for thread in self._threads:
@@ -76,6 +77,13 @@ class Workers:
             if time.monotonic() - pruned > PRUNE_SECONDS:
                 pruned = time.monotonic()
                 _safely("minder", _prune)
+
+    def _sweep(self) -> None:
+        """Look for drift; apart from the minder, because a cluster may be slow to answer."""
+        name = leases.worker_name()
+        while not self._tools.cancel.wait(POLL_SECONDS):
+            with events.by(name):
+                _safely("sweeper", lambda: drift.run_due(self._tools, now()))
 
 
 def _prune() -> None:

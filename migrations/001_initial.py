@@ -55,7 +55,9 @@ CREATE TABLE deployments (
     last_error TEXT,
     last_reconcile_at {time},
     deleted_at {time},
-    cause TEXT
+    cause TEXT,
+    applied_revision INTEGER,
+    compared_at {time}
 );
 CREATE INDEX deployment_user_id ON deployments (user_id);
 CREATE INDEX deployment_desired_template_id ON deployments (desired_template_id);
@@ -93,7 +95,15 @@ CREATE TABLE events (
     cause TEXT
 );
 CREATE INDEX event_deployment_id ON events (deployment_id);
-CREATE INDEX events_age ON events (created_at)
+CREATE INDEX events_age ON events (created_at);
+
+CREATE TABLE sweeps (
+    id {id},
+    created_at {time} NOT NULL,
+    name TEXT NOT NULL,
+    started_at {time} NOT NULL
+);
+CREATE UNIQUE INDEX sweeps_name ON sweeps (name)
 """
 
 

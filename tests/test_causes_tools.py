@@ -1,6 +1,5 @@
 """The cause of what really goes wrong with helm 3, helm 4 and kubectl on the tests' own cluster."""
 
-import dataclasses
 import os
 import pathlib
 import socket
@@ -200,7 +199,7 @@ def test_a_namespace_that_does_not_go_away(tools, kube):
 
 @pytest.mark.parametrize("program", ["helm", "kubectl"])
 def test_a_program_that_is_not_there(tools, program):
-    lacking = dataclasses.replace(tools.config, **{program: f"/nonexistent/{program}"})
+    lacking = tools.config._replace(**{program: f"/nonexistent/{program}"})
     found = cause(Tools(lacking))
     assert (found.code, found.object) == ("tool_missing", f"program /nonexistent/{program}")
     if program == "kubectl":

@@ -165,6 +165,7 @@ def test_an_upgrade_tells_helm_all_but_the_values(stub, chart, expected):
     assert argv() == [
         *("upgrade", "--install", "notes-x1", *expected, "--namespace", "notes-x1"),
         *("--values", "-", "--reset-values", "--history-max", "10", "--wait", "--timeout", "7s"),
+        *("--output", "json"),
     ]
 
 

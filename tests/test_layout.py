@@ -14,7 +14,8 @@ FLOORS = [
     "errors config logs",
     "validation database models migrate process charts archives helm kubectl"
     " yamltext recovery releases wording evidence symptoms causes",
-    "users products templates values deployments jobs events redact leases notices reconcile",
+    "users products templates values deployments jobs events redact leases notices reconcile"
+    " drift manifests",
     "schemas dispatch operations openapi",
     "api cli machine worker",
 ]

@@ -114,8 +114,8 @@ def test_a_child_dies_with_its_worker(settings, tmp_path):
     )
     script.chmod(0o755)
     code = (
-        "from caelus import config, process; import dataclasses;"
-        f"c = dataclasses.replace(config.load(), helm={str(script)!r});"
+        "from caelus import config, process;"
+        f"c = config.load()._replace(helm={str(script)!r});"
         "process.Tools(c).helm('upgrade', timeout=600)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])

@@ -16,7 +16,7 @@ from playhouse.schema_diff import diff_models
 from caelus import config, database, migrate, users
 from caelus.cli import main
 from caelus.errors import Unavailable
-from caelus.models import MODELS, Deployment, Event, Job, Product, Template, User, now
+from caelus.models import MODELS, Deployment, Event, Job, Product, Sweep, Template, User, now
 from tests.conftest import Cli
 from tests.program import Program
 
@@ -58,6 +58,7 @@ def create(model, **columns):
             "status": "ready",
         },
         Job: {"deployment": 1, "reason": "create"},
+        Sweep: {"name": "drift", "started_at": now()},
         Event: {"deployment": 1, "type": "created", "actor": "a", "message": "m"},
     }
     return model.create(**parents[model] | columns)
@@ -193,6 +194,7 @@ def test_the_models_and_the_schema_do_not_differ(settings):
         "jobs_one_open",
         "jobs_running",
         "events_age",
+        "sweeps_name",
     }
     migrated = columns_and_links()
     database.database.drop_tables(MODELS)

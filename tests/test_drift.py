@@ -1,0 +1,627 @@
+"""Drift: what is changed behind Caelus's back is found by sweeps, and healed."""
+
+import datetime
+import json
+import os
+import subprocess
+import threading
+
+import pytest
+
+from caelus import config, drift, leases, manifests, reconcile, releases
+from caelus.database import database, is_postgres, session, transaction
+from caelus.drift import compare
+from caelus.errors import Conflict
+from caelus.models import Deployment, Event, Job, Template, now
+from caelus.process import Tools
+from caelus.releases import Release
+from caelus.values import check_template
+from tests.kube import ApiError, KubeServer
+from tests.program import Program, wait_until
+from tests.test_end_to_end import CHART
+from tests.tools import HELM_MAJORS, tool_directory
+
+ACTIVE = {"a-1": "Active", "b-2": "Active"}
+NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
+DEPLOYED = {"a-1/a-1": Release(2, "deployed")}
+# For what is about the cluster, not about the database.
+one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+RECORDING = '#!/bin/sh\necho "{tool} $*" >> {calls}\nexec {program} "$@"\n'
+REPLICAS = '{"spec": {"replicas": 2}}'
+PRINTING = """#!/bin/sh
+echo "{tool} $*" >> {calls}
+[ "$1" = version ] && echo v4.3.1 && exit
+cat {answer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("revision", "found", "namespaces", "difference"),
+    [
+        (2, DEPLOYED, ACTIVE, None),
+        (None, DEPLOYED, ACTIVE, None),
+        (2, {"a-1/a-1": Release(None, "deployed")}, ACTIVE, None),
+        (2, DEPLOYED, {}, "namespace a-1 is missing"),
+        (2, {}, {"a-1": "Terminating"}, "namespace a-1 is being deleted"),
+        (2, {}, ACTIVE, "release a-1 is missing"),
+        (2, {"b-2/a-1": Release(2, "deployed")}, ACTIVE, "release a-1 is missing"),
+        (1, DEPLOYED, ACTIVE, "release a-1 is at revision 2, Caelus applied 1"),
+        *(
+            (
+                2,
+                {"a-1/a-1": Release(2, status)},
+                ACTIVE,
+                f"release a-1 has the status {status}, not deployed",
+            )
+            for status in ("failed", "pending-upgrade", "uninstalled", "superseded", "unknown")
+        ),
+    ],
+)
+def test_what_is_not_as_applied_is_named(revision, found, namespaces, difference):
+    assert compare("a-1", revision, found, namespaces, NOON) == difference
+
+
+@pytest.mark.parametrize(("minutes", "is_drift"), [(59, False), (61, True)])
+def test_a_helm_that_somebody_runs_is_waited_for(minutes, is_drift):
+    started = NOON - datetime.timedelta(minutes=minutes)
+    found = {"a-1/a-1": Release(3, "pending-upgrade", started)}
+    assert bool(compare("a-1", 2, found, ACTIVE, NOON)) == is_drift
+
+
+@pytest.mark.parametrize(
+    "capabilities", [{"drift": "fix"}, {"drift": False}, {"on_upgrade_failure": ["keep"]}]
+)
+def test_a_template_with_an_unknown_policy_is_refused(capabilities):
+    (name,) = capabilities
+    with pytest.raises(Conflict, match=f"/{name} must be one of"):
+        check_template(None, None, capabilities)
+
+
+def test_a_template_may_say_what_is_done_about_drift_and_failures(surface):
+    surface("create-product", name="Notes")
+    answer = surface(
+        "create-template",
+        product_id=1,
+        chart_ref="oci://registry.example.org/notes",
+        chart_version="1",
+        capabilities_json={"drift": "warn", "on_upgrade_failure": "keep"},
+    )
+    assert answer.ok
+
+
+# Comparing objects
+
+
+def config_map(**data) -> dict:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "app"}, "data": data}
+
+
+def workload(**spec) -> dict:
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"}} | {
+        "spec": spec
+    }
+
+
+def containers(*items) -> dict:
+    return workload(template={"spec": {"containers": list(items)}})
+
+
+def env(value: str) -> dict:
+    return {"name": "app", "env": [{"name": "PORT", "value": value}], "imagePullPolicy": "Always"}
+
+
+DEFAULTED = {"name": "app", "image": "busybox", "imagePullPolicy": "Always"}
+
+
+@pytest.mark.parametrize(
+    ("named", "wanted", "live", "paths"),
+    [
+        (config_map(a="1"), config_map(a="1"), config_map(a="1"), []),
+        (config_map(a="1"), config_map(a="1"), config_map(a="2"), ["data.a"]),
+        (config_map(a="1"), config_map(a="1"), config_map(), ["data.a"]),
+        (config_map(a="1"), config_map(a="1", b="2"), config_map(a="1", b="3"), []),
+        (config_map(**{"a.b": "1"}), config_map(**{"a.b": "1"}), config_map(), ['data["a.b"]']),
+        (config_map() | {"data": {}}, config_map() | {"data": None}, config_map(), []),
+        (workload(replicas=1), workload(replicas=1), workload(replicas=3), ["spec.replicas"]),
+        # What the server writes otherwise, or fills in, is the same on both sides.
+        (workload(cpu="1000m"), workload(cpu="1"), workload(cpu="1"), []),
+        (containers({"name": "app"}), containers(DEFAULTED), containers(DEFAULTED), []),
+        # A container that somebody added is nothing that the manifest names.
+        (
+            containers({"name": "app"}),
+            containers({"name": "side"}, DEFAULTED),
+            containers(DEFAULTED, {"name": "side"}),
+            [],
+        ),
+        (
+            containers(env("80")),
+            containers(env("80")),
+            containers(env("90")),
+            ["spec.template.spec.containers[app].env[PORT].value"],
+        ),
+        (
+            workload(args=["a"]),
+            workload(args=["a"]),
+            workload(args=["a", "b"]),
+            ["spec.args"],
+        ),
+        (workload(caBundle=""), workload(caBundle=""), workload(caBundle="Q0E="), []),
+    ],
+)
+def test_only_what_the_manifest_names_is_compared(named, wanted, live, paths):
+    name = manifests.name_of(named)
+    found = manifests.differing([named], {name: wanted}, {name: live})
+    assert [difference.path for difference in found] == paths
+
+
+def test_a_secrets_text_is_compared_and_never_told():
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app"}}
+    named = secret | {"stringData": {"password": "hunter2"}}
+    wanted = secret | {"data": {"password": "aHVudGVyMg=="}}
+    live = secret | {"data": {"password": "b3RoZXI="}}
+    name = manifests.name_of(named)
+    found = manifests.differing([named], {name: wanted}, {name: live})
+    assert manifests.sentence(found) == "Secret app differs at data.password"
+
+
+def test_a_sentence_names_three_differences():
+    name = manifests.Name("", "ConfigMap", "app")
+    found = [manifests.Difference(name, f"data.{key}") for key in "abcde"]
+    assert manifests.sentence(found).endswith("ConfigMap app differs at data.c; and 2 more")
+
+
+def test_objects_of_other_namespaces_are_not_looked_at():
+    texts = ("", "# Source: x", "kind: [", "apiVersion: v1\nkind: X\nmetadata: {name: own}")
+    other = "apiVersion: v1\nkind: X\nmetadata: {name: a, namespace: other}"
+    manifest = "\n---\n".join((*texts, other))
+    assert [part.object["metadata"]["name"] for part in manifests.parts(manifest, "x")] == ["own"]
+
+
+# Sweeps
+
+
+@pytest.mark.parametrize(
+    ("updated", "read"),
+    [
+        ("2026-11-23 13:00:00.334018494 +0100 CET", NOON),
+        ("2026-11-23 12:00:00 +0000 UTC", NOON),
+        ("2026-99-23 12:00:00 +0000 UTC", None),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_helms_times_are_read_or_ignored(updated, read):
+    assert releases._time(updated) == read
+
+
+class Scene:
+    """Caelus in this process, with tools whose calls are written down."""
+
+    def __init__(self, directory, script: str, **settings: str):
+        self.calls_file = directory / "calls"
+        self.calls_file.touch()
+        self.answers = {}
+        for tool in ("helm", "kubectl"):
+            real = tool_directory(settings["major"]) / tool if "major" in settings else ""
+            self.answers[tool] = directory / f"{tool}.json"
+            path = directory / tool
+            path.write_text(
+                script.format(
+                    tool=tool, calls=self.calls_file, program=real, answer=self.answers[tool]
+                )
+            )
+            path.chmod(0o755)
+            settings[f"CAELUS_{tool.upper()}"] = str(path)
+        self.env = os.environ | settings | {"HOME": str(directory)}
+        self.tools = Tools(config.load(self.env))
+
+    def calls(self) -> list[str]:
+        """Those since it was asked last, without the one time that helm's version is."""
+        lines = self.calls_file.read_text().splitlines()
+        self.calls_file.write_text("")
+        return [line for line in lines if not line.startswith("helm version")]
+
+    def run(self, tool: str, *arguments: str) -> str:
+        command = [str(self.calls_file.parent / tool), *arguments]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def reconcile(self) -> Deployment | None:
+        return reconcile.run_due(leases.worker_name(), self.tools, now())
+
+    def document(self, *arguments: str) -> dict:
+        return json.loads(self.run("kubectl", "get", *arguments, "--output", "json"))
+
+
+@pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
+def scene(request, tmp_path, settings, monkeypatch):
+    """A cluster, real helm and kubectl."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with KubeServer() as api:
+        kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
+        monkeypatch.setenv("KUBECONFIG", kubeconfig)
+        scene = Scene(tmp_path, RECORDING, major=request.param, KUBECONFIG=kubeconfig)
+        scene.api = api
+        yield scene
+
+
+@pytest.fixture
+def stubs(tmp_path, settings):
+    """Tools that print what helm list and kubectl get namespaces are to say."""
+    return Scene(tmp_path, PRINTING)
+
+
+def publish(rest, **capabilities) -> None:
+    rest("create-user", email="ada@example.org")
+    rest("create-product", name="App")
+    answer = rest(
+        "create-template",
+        product_id=1,
+        chart_ref=str(CHART),
+        chart_version="1",
+        capabilities_json=capabilities,
+        health_timeout_sec=10,
+    )
+    assert answer.ok
+
+
+def deploy(rest, scene, name: str = "a") -> str:
+    """A deployment that is ready; gives its uid."""
+    domain = f"{name}.example.org"
+    rest("create-deployment", user_id=1, desired_template_id=1, domainname=domain)
+    deployment = scene.reconcile()
+    assert (deployment.status, deployment.last_error) == ("ready", None)
+    scene.calls()
+    return deployment.deployment_uid
+
+
+def told(type: str = "drift_found") -> list[str]:
+    return [e.message for e in Event.select().where(Event.type == type).order_by(Event.id)]
+
+
+def open_jobs() -> list[tuple]:
+    query = Job.select().where(Job.status == "queued").order_by(Job.id)
+    return [(job.deployment_id, job.reason) for job in query]
+
+
+def test_a_sweep_with_nothing_wrong_runs_two_processes_and_enqueues_nothing(rest, scene):
+    publish(rest)
+    for name in ("a", "b"):
+        deploy(rest, scene, name)
+    assert drift.sweep(scene.tools) == 0
+    assert [call.split()[:2] for call in scene.calls()] == [["helm", "list"], ["kubectl", "get"]]
+    assert (open_jobs(), told()) == ([], [])
+    (row,) = {deployment.applied_revision for deployment in Deployment.select()}
+    assert row == 1
+
+
+@pytest.mark.parametrize(
+    ("harm", "difference"),
+    [
+        (("helm", "uninstall", "{uid}", "--namespace", "{uid}"), "release {uid} is missing"),
+        (("kubectl", "delete", "namespace", "{uid}"), "namespace {uid} is missing"),
+        (
+            ("helm", "rollback", "{uid}", "1", "--namespace", "{uid}"),
+            "release {uid} is at revision 2, Caelus applied 1",
+        ),
+    ],
+    ids=["uninstalled", "namespace-deleted", "rolled-back"],
+)
+@one_database
+def test_what_was_done_behind_caelus_back_is_found_and_healed(rest, scene, harm, difference):
+    publish(rest)
+    uid = deploy(rest, scene)
+    scene.run(*(word.format(uid=uid) for word in harm))
+    assert drift.sweep(scene.tools) == 1
+    assert (open_jobs(), told()) == ([(1, "drift")], [difference.format(uid=uid)])
+    assert drift.sweep(scene.tools) == 0  # a job is open
+    assert scene.reconcile().status == "ready"
+    assert scene.document("deployments", uid, "--namespace", uid)["status"]["readyReplicas"] == 1
+    assert drift.sweep(scene.tools) == 0
+    assert len(told()) == 1
+
+
+@one_database
+def test_an_edited_object_is_found_and_healed(rest, scene):
+    publish(rest)
+    uid = deploy(rest, scene)
+    where = (uid, "--namespace", uid)
+    assert drift.deep(scene.tools, Deployment.get()) is None
+    change = json.dumps({"data": {"index.html": "changed", "more": "added"}})
+    scene.run("kubectl", "patch", "configmap", *where, "--type=merge", "--patch", change)
+    scene.run("kubectl", "delete", "service", *where)
+    later = now() + datetime.timedelta(days=1)
+    assert drift.sweep_deep(scene.tools, later, 1) == 1
+    assert told() == [f'Service {uid} is missing; ConfigMap {uid} differs at data["index.html"]']
+    assert drift.sweep_deep(scene.tools, later, 1) == 0  # it was looked at just now
+    scene.calls()
+    assert scene.reconcile().status == "ready"
+    server_side = "--server-side" in scene.run("helm", "upgrade", "--help")
+    (upgrade,) = [call for call in scene.calls() if call.startswith("helm upgrade --install")]
+    assert ("--force-conflicts" in upgrade) == server_side
+    assert scene.document("configmap", *where)["data"]["index.html"] == "hello"
+    assert scene.document("service", *where)
+    assert drift.deep(scene.tools, Deployment.get()) is None
+
+
+@one_database
+@pytest.mark.parametrize("scene", ["4"], indirect=True)
+def test_a_field_that_another_manager_took_is_taken_back(rest, scene):
+    """As a cluster does after `kubectl edit`: it refuses an apply of the field without force."""
+    publish(rest)
+    uid = deploy(rest, scene)
+    where = (uid, "--namespace", uid)
+    change = json.dumps({"data": {"index.html": "changed"}})
+    scene.run("kubectl", "patch", "configmap", *where, "--type=merge", "--patch", change)
+    conflict = 'Apply failed with 1 conflict: conflict with "kubectl-edit" using v1: .data'
+    refused = []
+
+    def intercept(method, path, query):
+        if method == "PATCH" and "/configmaps/" in path and query.get("force") != "true":
+            refused.append(path)
+            return ApiError(409, "Conflict", conflict)
+        return None
+
+    scene.api.intercept = intercept
+    assert drift.sweep_deep(scene.tools, now() + datetime.timedelta(days=1), 1) == 1
+    assert scene.reconcile().status == "ready"
+    assert refused == []
+    assert scene.document("configmap", *where)["data"]["index.html"] == "hello"
+    rest("update-deployment", user_id=1, deployment_id=1, domainname="b.example.org")
+    assert scene.reconcile().cause["code"] == "apply_conflict"
+    assert refused
+
+
+@one_database
+@pytest.mark.parametrize("scene", ["3"], indirect=True)
+def test_what_helm_3_applied_is_healed_by_helm_4(rest, scene):
+    publish(rest)
+    uid = deploy(rest, scene)
+    where = (uid, "--namespace", uid)
+    change = json.dumps({"data": {"index.html": "changed"}})
+    scene.run("kubectl", "patch", "configmap", *where, "--type=merge", "--patch", change)
+    helm4 = {"CAELUS_HELM": str(tool_directory("4") / "helm")}
+    scene.tools = Tools(config.load(scene.env | helm4))
+    assert drift.sweep_deep(scene.tools, now() + datetime.timedelta(days=1), 1) == 1
+    healed = scene.reconcile()
+    assert (healed.status, healed.last_error) == ("ready", None)
+    assert scene.document("configmap", *where)["data"]["index.html"] == "hello"
+    assert drift.sweep(scene.tools) == 0
+
+
+@one_database
+def test_replicas_that_an_autoscaler_sets_are_no_drift(rest, scene, tmp_path):
+    publish(rest)
+    uid = deploy(rest, scene)
+    where = (uid, "--namespace", uid)
+    scene.run("kubectl", "patch", "deployment", *where, "--type=merge", "-p", REPLICAS)
+    deployment = Deployment.get()
+    assert drift.deep(scene.tools, deployment) == f"Deployment {uid} differs at spec.replicas"
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": uid}
+    autoscaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "own"},
+        "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 3},
+    }
+    (tmp_path / "autoscaler").write_text(json.dumps(autoscaler))
+    scene.run("kubectl", "create", *where[1:], "--filename", str(tmp_path / "autoscaler"))
+    assert drift.deep(scene.tools, deployment) is None
+
+
+@one_database
+def test_a_revision_that_caelus_rolled_back_to_is_no_drift(rest, scene):
+    publish(rest)
+    deploy(rest, scene)
+    rest(
+        "create-template",
+        product_id=1,
+        chart_ref=str(CHART),
+        chart_version="2",
+        default_values_json={"image": "never:1"},
+        health_timeout_sec=2,
+    )
+    rest("update-deployment", user_id=1, deployment_id=1, desired_template_id=2)
+    assert scene.reconcile().status == "error"
+    assert Deployment.get().applied_revision == 3
+
+
+# Sweeps, with tools that print lists
+
+
+def ready(count: int, **fields) -> None:
+    """Deployments that are ready, at revision 1."""
+    common = {"user": 1, "desired_template": 1, "applied_template": 1, "status": "ready"}
+    Deployment.insert_many(
+        [
+            {
+                "domainname": f"d{n}.example.org",
+                "deployment_uid": f"app-{n:06}",
+                "applied_revision": 1,
+                "last_reconcile_at": now(),
+            }
+            | common
+            | fields
+            for n in range(1, count + 1)
+        ]
+    ).execute()
+
+
+def show(stubs, installed: range, namespaces: range, revision: int = 1) -> None:
+    listed = [
+        {"name": f"app-{n:06}", "namespace": f"app-{n:06}", "revision": str(revision)}
+        | {"status": "deployed", "updated": "2026-11-23 17:36:44.334018494 +0100 CET"}
+        for n in installed
+    ]
+    stubs.answers["helm"].write_text(json.dumps(listed))
+    named = [
+        {"metadata": {"name": f"app-{n:06}"}, "status": {"phase": "Active"}} for n in namespaces
+    ]
+    stubs.answers["kubectl"].write_text(json.dumps({"kind": "List", "items": named}))
+
+
+@pytest.fixture
+def published(rest):
+    publish(rest)
+    return rest
+
+
+def test_200_deployments_take_no_more_processes_than_two(published, stubs):
+    ready(200)
+    show(stubs, range(1, 201), range(1, 201))
+    assert drift.sweep(stubs.tools) == 0
+    assert len(stubs.calls()) == 2
+    assert open_jobs() == []
+    show(stubs, range(3, 201), range(2, 201))
+    assert drift.sweep(stubs.tools) == 2
+    assert len(stubs.calls()) == 2
+    assert open_jobs() == [(1, "drift"), (2, "drift")]
+
+
+@pytest.mark.parametrize("tool", ["helm", "kubectl"])
+@pytest.mark.parametrize("answer", ["", "not json", "[1]"])
+def test_tools_that_do_not_answer_make_no_drift(published, stubs, tool, answer, caplog):
+    ready(2)
+    show(stubs, range(0), range(0))
+    stubs.answers[tool].write_text(answer)
+    assert drift.sweep(stubs.tools) == 0
+    assert "cannot look for drift" in caplog.text
+    assert open_jobs() == []
+
+
+def test_a_cluster_that_is_down_makes_no_drift(published, tmp_path, caplog):
+    ready(2)
+    scene = Scene(tmp_path, "#!/bin/sh\necho 'Error: connection refused' >&2; exit 1\n")
+    assert drift.sweep(scene.tools) == 0
+    assert "connection refused" in caplog.text
+    assert open_jobs() == []
+
+
+def test_what_is_in_error_or_at_work_is_left_alone(published, stubs):
+    ready(2)
+    Deployment.update(status="error").where(Deployment.id == 1).execute()
+    Job.create(deployment=2, reason="update", status="running", locked_by="w", attempt=1)
+    show(stubs, range(0), range(0))
+    assert drift.sweep(stubs.tools) == 0
+    assert told() == []
+
+
+def test_what_changed_while_the_sweep_looked_is_left_alone(published, stubs):
+    ready(1)
+    (seen,) = drift._settled()
+    Deployment.update(applied_revision=2).execute()
+    assert not drift._report(seen, "release app-000001 is at revision 2, Caelus applied 1")
+    assert (told(), open_jobs()) == ([], [])
+
+
+def test_drift_that_comes_back_is_reported_and_not_fought(published, stubs):
+    ready(1)
+    show(stubs, range(0), range(2))
+
+    def sweep_and_heal() -> int:
+        found = drift.sweep(stubs.tools)
+        Job.update(status="done").execute()
+        return found
+
+    assert [sweep_and_heal() for _ in range(5)] == [1, 1, 1, 0, 0]
+    assert len(told()) == 3
+    assert told("drift_recurring") == [
+        "no longer corrected, because it comes back: release app-000001 is missing"
+    ]
+    Event.update(created_at=now() - datetime.timedelta(days=2)).execute()
+    assert sweep_and_heal() == 0  # the same was given up for good,
+    show(stubs, range(2), range(2), revision=5)
+    assert sweep_and_heal() == 1  # another thing was not
+    show(stubs, range(0), range(2))
+    Event.create(deployment=1, type="updated", actor="operator", message="changed")
+    assert sweep_and_heal() == 1
+
+
+def test_a_template_may_ask_for_warnings_only_or_for_nothing(rest, stubs):
+    publish(rest, drift="warn")
+    ready(1)
+    show(stubs, range(0), range(2))
+    assert [drift.sweep(stubs.tools) for _ in range(2)] == [0, 0]
+    assert told() == ["release app-000001 is missing"]
+    show(stubs, range(0), range(0))
+    drift.sweep(stubs.tools)
+    assert told()[1:] == ["namespace app-000001 is missing"]
+    Event.delete().execute()
+    Template.update(capabilities_json={"drift": "off"}).execute()
+    assert drift.sweep(stubs.tools) == 0
+    assert (told(), open_jobs()) == ([], [])
+
+
+def test_one_process_sweeps_once_in_an_interval(published, stubs):
+    ready(1)
+    show(stubs, range(2), range(2))
+    start = now()
+
+    def sweeps(seconds: int) -> int:
+        drift.run_due(stubs.tools, start + datetime.timedelta(seconds=seconds))
+        return sum(call.startswith("helm list") for call in stubs.calls())
+
+    assert [sweeps(s) for s in (0, 599, 601, 602, 1200, 1202)] == [0, 0, 1, 0, 0, 1]
+
+
+def test_of_many_that_want_to_sweep_one_does(published):
+    drift._claim("drift", datetime.timedelta(seconds=600), now())
+    later = now() + datetime.timedelta(seconds=601)
+    claimed, ready_all = [], threading.Barrier(4)
+
+    def claim():
+        ready_all.wait(30)
+        with session(), transaction():
+            claimed.append(drift._claim("drift", datetime.timedelta(seconds=600), later))
+        if not is_postgres():
+            database.close()  # SQLite's connection of this thread
+
+    threads = [threading.Thread(target=claim) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(claimed) == [False, False, False, True]
+
+
+def test_comparing_every_object_is_spread_over_the_sweeps(published, stubs, monkeypatch):
+    ready(200, last_reconcile_at=now() - datetime.timedelta(days=1))
+    Deployment.update(created_at=now() - datetime.timedelta(days=1)).execute()
+    compared = []
+    monkeypatch.setattr(drift, "deep", lambda tools, deployment: compared.append(deployment.id))
+    for minute in range(0, 360, 10):
+        before = len(compared)
+        at = now() + datetime.timedelta(minutes=minute)
+        drift.sweep_deep(stubs.tools, at, 600 / 21600)
+        assert len(compared) - before <= 6
+    assert sorted(compared) == list(range(1, 201))
+
+
+@one_database
+def test_serve_heals_by_itself(scene, settings):
+    program = Program(
+        CAELUS_DATA_DIR=str(scene.tools.config.data_dir),
+        CAELUS_HELM=scene.tools.config.helm,
+        CAELUS_KUBECTL=scene.tools.config.kubectl,
+        CAELUS_DRIFT_INTERVAL="1",
+    )
+    with program.serve() as server:
+        server.ask("POST", "/users", {"email": "ada@example.org"})
+        server.ask("POST", "/products", {"name": "App"})
+        chart = {"chart_ref": str(CHART), "chart_version": "1"}
+        server.ask("POST", "/products/1/templates", chart)
+        body = {"desired_template_id": 1, "domainname": "a.example.org"}
+        _, created = server.ask("POST", "/users/1/deployments", body)
+        uid, path = created["deployment_uid"], "/users/1/deployments/1"
+        server.wait_for(path, "ready", "error")
+        scene.run("helm", "uninstall", uid, "--namespace", uid)
+
+        def healed():
+            return [
+                e for e in server.ask("GET", f"{path}/events")[1] if e["message"] == "drift done"
+            ]
+
+        wait_until(healed)
+        assert scene.document("deployments", uid, "--namespace", uid)
+    assert "Traceback" not in "\n".join(server.log)
