@@ -145,7 +145,12 @@ def session():
         yield
     except (peewee.DatabaseError, peewee.InterfaceError) as e:
         first = _first(e)
-        theirs = (peewee.DatabaseError, peewee.OperationalError, peewee.InterfaceError)
+        theirs = (
+            peewee.DatabaseError,
+            peewee.OperationalError,
+            peewee.InterfaceError,
+            peewee.InternalError,  # such as a database that is read-only for now
+        )
         ours = type(first) not in theirs
         if ours or _is_our_fault(first):
             raise

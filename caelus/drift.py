@@ -6,6 +6,7 @@ It is only found here and a job enqueued; `reconcile` corrects it, which is neve
 
 import datetime
 import logging
+import re
 
 import peewee
 
@@ -218,9 +219,17 @@ def _given_up(difference: str) -> str:
 
 def _recurs(told: list[Event], difference: str, at: datetime.datetime) -> bool:
     """Whether correcting does not help: it came back often, or was given up for this before."""
+    if difference.endswith("is missing"):
+        return False  # an app that is not there at all is brought back whatever comes
     given_up = any(event.message == _given_up(difference) for event in told)
-    recent = [event for event in told if event.type == FOUND and event.created_at > at - RECENT]
-    return given_up or len(recent) >= TIMES
+    recent = (event for event in told if event.type == FOUND and event.created_at > at - RECENT)
+    again = [event for event in recent if _alike(event.message) == _alike(difference)]
+    return given_up or len(again) >= TIMES
+
+
+def _alike(difference: str) -> str:
+    """A difference without the numbers of revisions."""
+    return re.sub(r"\b\d+\b", "#", difference)
 
 
 def _tell_once(deployment_id: int, told: list[Event], type: str, message: str) -> None:

@@ -18,6 +18,7 @@ OPEN = (QUEUED, RUNNING)
 CHANNEL = "caelus_jobs"  # on which Postgres tells all processes of a job
 LEASE = datetime.timedelta(seconds=45)
 FIRST_PAUSE = datetime.timedelta(seconds=10)
+SOON, LONGEST_SOON = datetime.timedelta(seconds=1), datetime.timedelta(seconds=30)
 LONGEST_PAUSE = datetime.timedelta(minutes=10)
 
 
@@ -122,26 +123,41 @@ def claim(worker: str, at: datetime.datetime, deployment_id: int | None = None) 
         return None  # looking is free; on SQLite the update below waits for every writer
     if is_postgres():
         oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
-    claimed = Job.update(
-        status=RUNNING,
-        attempt=Job.attempt + 1,
-        locked_by=worker,
-        locked_at=at,
-        lease_until=at + LEASE,
-        updated_at=at,
-    ).where(Job.id == oldest, Job.status == QUEUED)
     with transaction():
+        taken = now()  # not `at`: this may have waited for other writers
+        claimed = Job.update(
+            status=RUNNING,
+            attempt=Job.attempt + 1,
+            locked_by=worker,
+            locked_at=taken,
+            lease_until=taken + LEASE,
+            updated_at=taken,
+        ).where(Job.id == oldest, Job.status == QUEUED)
         rows = list(claimed.returning(Job).execute())
     return rows[0] if rows else None
 
 
 def renew(job: Job, at: datetime.datetime) -> bool:
-    """Hold a running job for another lease from `at`; False if its worker holds it no more."""
-    return _change(job, _held(job), lease_until=at + LEASE)
+    """Hold a running job for another lease from `at`; False if its worker holds it no more.
+
+    A lease that is over is not renewed: another worker may be about to take the job.
+    """
+    return _change(job, _held(job) & (Job.lease_until >= at), lease_until=at + LEASE)
+
+
+def take_over(job: Job, worker: str) -> bool:
+    """Take a job from the worker that lost it, as it is in `job`; False if it has moved on since.
+
+    From then on neither that worker nor a third one can do anything with it.
+    """
+    as_seen = _held(job) & (Job.lease_until == job.lease_until)
+    taken = _change(job, as_seen, locked_by=worker, lease_until=now() + LEASE)
+    job.locked_by = worker
+    return taken
 
 
 def requeue_lost(job: Job) -> bool:
-    """Queue a job again that a dead worker held; False if that was done or it ended by now."""
+    """Queue a job that was taken over; False if it has been taken over in turn."""
     queued = _release(job, status=QUEUED, run_after=now())
     if queued:
         _tell()
@@ -156,9 +172,11 @@ def fail(job: Job, error: str, cause: dict | None = None) -> bool:
     return _release(job, status=FAILED, last_error=error, cause=cause)
 
 
-def postpone(job: Job, error: str, at: datetime.datetime, cause: dict | None = None) -> bool:
-    """Queue the job again, due after its pause from `at`."""
-    due = at + pause(job.attempt)
+def postpone(
+    job: Job, error: str, at: datetime.datetime, cause: dict | None = None, soon: bool = False
+) -> bool:
+    """Queue the job again, due after its pause from `at`, or `soon`: within half a minute."""
+    due = at + (min(SOON * job.attempt, LONGEST_SOON) if soon else pause(job.attempt))
     log.info("job %d of deployment %d tried again at %s", job.id, job.deployment_id, due)
     return _release(job, status=QUEUED, last_error=error, cause=cause, run_after=due)
 

@@ -9,7 +9,7 @@ from caelus.validation import compact
 
 APPLY_SECONDS = 60
 LIST_SECONDS = 120
-DELETE_SECONDS = 20  # a namespace that takes longer occupies no worker meanwhile
+DELETE_SECONDS = 2  # a namespace that takes longer occupies no worker meanwhile
 _NO_CLUSTER = re.compile(
     "was refused|connection refused|unable to connect|no such host|no route to host|i/o timeout",
     re.IGNORECASE,

@@ -18,7 +18,7 @@ import time
 
 from caelus import jobs, process
 from caelus.database import database, is_postgres, session, transaction
-from caelus.errors import Unavailable
+from caelus.errors import Cancelled, Unavailable
 from caelus.models import RUNNING, Job, now
 from caelus.process import Tools
 
@@ -30,43 +30,65 @@ GIVE_UP_SECONDS = jobs.LEASE.total_seconds() - process.GRACE_SECONDS - 10
 
 
 class Stop:
-    """Set when either the whole process is to stop or this one lease is lost."""
+    """Set when the whole process is to stop, this one lease is lost, or may soon be.
 
-    def __init__(self, everything: threading.Event):
+    The last by the clock alone: who renews may hang on the database, or have been halted.
+    """
+
+    def __init__(self, everything: threading.Event, job: Job):
         self._everything = everything
+        self._job = job
         self.lost = threading.Event()
+        self.renewed = time.monotonic()
 
     def is_set(self) -> bool:
-        return self._everything.is_set() or self.lost.is_set()
+        overdue = time.monotonic() - self.renewed > GIVE_UP_SECONDS
+        return self._everything.is_set() or self.lost.is_set() or overdue
+
+    def renew(self) -> bool:
+        """Hold the job for longer; False once it is lost."""
+        begun = time.monotonic()
+        with session():
+            held = jobs.renew(self._job, now())
+        if held:
+            self.renewed = begun
+        else:
+            self.lost.set()
+        return held
+
+    def confirm(self) -> None:
+        """Raise Cancelled unless the job is still this worker's: what failed may have been ended
+        by the one who took it over."""
+        with contextlib.suppress(Unavailable):
+            if self.renew() and not self.is_set():
+                return
+        raise Cancelled("the job is no longer this worker's")
 
 
 @contextlib.contextmanager
 def kept(job: Job, tools: Tools):
     """Renew the lease of `job` while the block runs; gives tools that end with the lease."""
-    stop, done = Stop(tools.cancel), threading.Event()
-    keeper = threading.Thread(target=_keep, args=(job, stop.lost, done), daemon=True)
-    keeper.start()
+    stop, done = Stop(tools.cancel, job), threading.Event()
+    threading.Thread(target=_keep, args=(job, stop, done), daemon=True).start()
     try:
-        yield dataclasses.replace(tools, cancel=stop, owner=process_of(job.locked_by))
+        yield dataclasses.replace(tools, cancel=stop, owner=_mark(job))
     finally:
         done.set()
 
 
-def _keep(job: Job, lost: threading.Event, done: threading.Event) -> None:
-    renewed = time.monotonic()
+def _mark(job: Job) -> str:
+    """What tells the processes of this attempt from all others."""
+    return f"{job.locked_by}/{job.id}/{job.attempt}"
+
+
+def _keep(job: Job, stop: Stop, done: threading.Event) -> None:
     while not done.wait(RENEW_SECONDS):
         try:
-            with session():
-                held = jobs.renew(job, now())
-        except Unavailable as e:
-            log.warning("job %d: lease not renewed: %s", job.id, e.detail)
-            held = time.monotonic() - renewed < GIVE_UP_SECONDS
-        else:
-            renewed = time.monotonic()
-        if not held and not done.is_set():
-            log.warning("job %d: lease lost, what it runs is ended", job.id)
-            lost.set()
-            break
+            if not stop.renew() and not done.is_set():
+                log.warning("job %d: lease lost, what it runs is ended", job.id)
+                break
+        except Exception as e:  # whatever it is: `stop` is set if it lasts
+            log.warning("job %d: lease not renewed: %s", job.id, e)
     if not is_postgres():
         database.close()  # SQLite's connection of this thread
 
@@ -76,13 +98,21 @@ def recover(at: datetime.datetime) -> int:
     with session():
         running = list(Job.select().where(Job.status == RUNNING))
     lost = [job for job in running if _is_lost(job, at)]
-    for job in lost:
-        process.end_children_of(process_of(job.locked_by))
-        with session(), transaction():
-            taken = jobs.requeue_lost(job)
-        if taken:
-            log.warning("job %d: its worker %s is gone, it is queued again", job.id, job.locked_by)
-    return len(lost)
+    return sum(_recovered(job) for job in lost)
+
+
+def _recovered(job: Job) -> bool:
+    """End what the lost job's worker runs on this machine, then queue the job again."""
+    mark, worker = _mark(job), job.locked_by
+    with session(), transaction():
+        taken = jobs.take_over(job, worker_name())
+    if not taken:
+        return False
+    process.end_children_of(mark)
+    with session(), transaction():
+        queued = jobs.requeue_lost(job)
+    log.warning("job %d: its worker %s is gone, it is queued again", job.id, worker)
+    return queued
 
 
 def _is_lost(job: Job, at: datetime.datetime) -> bool:
@@ -97,17 +127,12 @@ def worker_name(number: int = 0) -> str:
     return f"{socket.gethostname()}:{_machine()}:{os.getpid()}-{_start(os.getpid())}:{number}"
 
 
-def process_of(worker: str) -> str:
-    """The process that a worker is a thread of."""
-    return worker.rpartition(":")[0]
-
-
 def is_dead(worker: str) -> bool:
     """True only where this machine can see that the worker's process is no more."""
     try:
         _, machine, identity, _ = worker.rsplit(":", 3)
         pid, start = map(int, identity.split("-"))
-    except ValueError:
+    except (AttributeError, ValueError):
         return False
     return machine == _machine() and _start(pid) != start
 

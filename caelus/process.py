@@ -22,7 +22,7 @@ from caelus.config import Config
 from caelus.errors import Cancelled, ReconcileError
 
 log = logging.getLogger("caelus.process")
-OWNER = "STARTED_BY_CAELUS"  # in a child's environment: which Caelus process started it
+OWNER = "STARTED_BY_CAELUS"  # in a child's environment: for which job's attempt it was started
 _first_use = threading.Lock()
 GRACE_SECONDS = 10  # between SIGTERM, on which helm marks its release failed, and SIGKILL
 _LOGGED = re.compile(r"WARNING|level=WARN|[IWE]\d{4} ")
@@ -54,7 +54,7 @@ def reason(error: ToolError) -> str:
 
 @dataclass(frozen=True)
 class Tools:
-    """The programs of one Caelus process, the `owner`; set `cancel` to end them all."""
+    """The programs that Caelus runs for one `owner`; set `cancel` to end them all."""
 
     config: Config
     cancel: threading.Event = field(default_factory=threading.Event)
@@ -90,6 +90,8 @@ class Tools:
             raise Cancelled(f"{name} was stopped because Caelus is stopping")
         if why is ToolTimeout:
             raise ToolTimeout(f"{name} took longer than {timeout:.0f} s", stderr)
+        if child.returncode and self.cancel.is_set():
+            raise Cancelled(f"{name} was ended because Caelus is stopping")
         if child.returncode:
             raise ToolError(f"{name} failed with exit code {child.returncode}", stderr)
         return f"{stdout}\n{stderr}" if with_stderr else stdout

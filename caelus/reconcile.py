@@ -24,6 +24,7 @@ HEALTH_TIMEOUT_SECONDS = 300
 RECORD_AGAIN_SECONDS = 1
 ATTEMPTS = 3  # where only a change can help
 # What helm says to an upgrade of a release that a kill left locked.
+_CONFLICT = re.compile(r"apply failed with \d+ conflict", re.IGNORECASE)
 _LOCKED = re.compile("another operation .* in progress|has no deployed releases", re.IGNORECASE)
 
 
@@ -65,7 +66,7 @@ def _run(job: Job, tools: Tools) -> Deployment:
         with events.by(job.locked_by), leases.kept(job, tools) as held:
             attempt = Attempt(deployment, held, correcting=job.reason == "drift")
             cause = attempt.run()
-            after = _insist(lambda: _record(job, deployment, cause, attempt.revision), held)
+            after = _insist(lambda: _record(job, attempt, cause), held)
     except Cancelled:
         with session(), transaction():
             jobs.hand_back(job)
@@ -87,6 +88,7 @@ class Attempt:
         self.uid = deployment.deployment_uid
         self.template = deployment.desired_template
         self.correcting = correcting  # to undo what others changed
+        self.owing = False  # a rollback that did not work, and so is to be tried again
         self.upgrading = False  # helm may have changed the release
         self.revision: int | None = None  # of the release as this attempt leaves it, if healthy
         self.timeout = self.template.health_timeout_sec or HEALTH_TIMEOUT_SECONDS
@@ -98,6 +100,7 @@ class Attempt:
         except Cancelled:
             raise
         except Exception as e:
+            self.tools.cancel.confirm()
             if not isinstance(e, CaelusError):
                 log.exception("deployment %d: unforeseen error", self.deployment.id)
             return self._explained(e)
@@ -109,10 +112,18 @@ class Attempt:
         try:
             self._upgrade(values)
         except ToolError as e:
-            if not _LOCKED.search(e.output):
+            if _LOCKED.search(e.output):
+                self._unlock()
+            elif self._may_take_back(e):
+                self.correcting = True
+            else:
                 raise
-            self._unlock()
             self._upgrade(values)
+
+    def _may_take_back(self, error: ToolError) -> bool:
+        """Whether fields that somebody else has set are in the way, and are to be corrected."""
+        wanted = policy(self.template.capabilities_json, "drift") == "correct"
+        return wanted and not self.correcting and _CONFLICT.search(error.output) is not None
 
     def _upgrade(self, values: dict) -> None:
         t = self.template
@@ -160,6 +171,7 @@ class Attempt:
             detail = redact.scrub(e.detail, self.deployment)
             log.warning("deployment %d: %s", self.deployment.id, detail)
             self._tell("rollback_failed", detail)
+            self.owing = True
 
     def _tell(self, type: str, message: str) -> None:
         with session(), transaction():
@@ -179,42 +191,47 @@ def _insist(write, held: Tools) -> Deployment:
             time.sleep(RECORD_AGAIN_SECONDS)
 
 
-def _record(
-    job: Job, deployment: Deployment, cause: Cause | None, revision: int | None
-) -> Deployment:
+def _record(job: Job, attempt: Attempt, cause: Cause | None) -> Deployment:
+    deployment = attempt.deployment
     with transaction():
         # The deployment before its job, as every change of a deployment does: no deadlock.
         deployments.lock(deployment.id)
-        if not _close(job, cause):
+        if not _close(job, cause, attempt.owing):
             log.warning("job %d is no longer this worker's: its outcome is dropped", job.id)
             return deployments.get_any(deployment.id)
         outcome = _outcome(deployment, cause)
-        if revision is not None or cause is None:
-            outcome["applied_revision"] = revision
+        if attempt.revision is not None or cause is None:
+            outcome["applied_revision"] = attempt.revision
         Deployment.update(
             last_reconcile_at=now(),
             last_error=cause and cause.message,
             cause=cause and cause.document(),
             **outcome,
         ).where(Deployment.id == deployment.id).execute()
-        type = outcome["status"] if cause is None else "failed"
-        message = cause.message if cause else f"{job.reason} done"
-        events.record(deployment.id, type, message, cause and cause.document())
+        if not _is_waiting(cause) or deployment.cause != cause.document():
+            type = outcome["status"] if cause is None else "failed"
+            message = cause.message if cause else f"{job.reason} done"
+            events.record(deployment.id, type, message, cause and cause.document())
         return deployments.get_any(deployment.id)
 
 
-def _close(job: Job, cause: Cause | None) -> bool:
+def _is_waiting(cause: Cause | None) -> bool:
+    """Whether it is only a namespace that takes its time to go."""
+    return cause is not None and cause.code == "namespace_terminating"
+
+
+def _close(job: Job, cause: Cause | None, owing: bool) -> bool:
     if cause is None:
         return jobs.finish(job)
-    if cause.heals or job.attempt < ATTEMPTS:
-        return jobs.postpone(job, cause.message, now(), cause.document())
+    if cause.heals or owing or job.attempt < ATTEMPTS:
+        document, soon = cause.document(), _is_waiting(cause)
+        return jobs.postpone(job, cause.message, now(), document, soon)
     return jobs.fail(job, cause.message, cause.document())
 
 
 def _outcome(deployment: Deployment, cause: Cause | None) -> dict:
     if cause is not None and deployment.deleted_at is not None:
-        waiting = cause.code == "namespace_terminating"
-        return {"status": DELETING if waiting else ERROR}
+        return {"status": DELETING if _is_waiting(cause) else ERROR}
     if cause is not None:
         return {"status": ERROR}
     if deployment.deleted_at is not None:

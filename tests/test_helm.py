@@ -199,7 +199,7 @@ def test_a_namespace_that_is_gone_is_fine(stub):
     kubectl.delete_namespace(stub(), "notes-x1")
     assert argv() == [
         *("delete", "namespace", "notes-x1", "--ignore-not-found", "--wait=true"),
-        "--timeout=20s",
+        "--timeout=2s",
     ]
 
 

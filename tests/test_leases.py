@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from caelus import jobs, leases, process
+from caelus.errors import Cancelled
 from caelus.models import Job, now
 from caelus.process import Tools
 from tests.program import wait_until
@@ -80,6 +81,34 @@ def test_a_lost_lease_ends_what_runs(claimed, settings, monkeypatch):
         assert not held.cancel.is_set()
         Job.update(locked_by="another").execute()
         wait_until(held.cancel.is_set, 10)
+        with pytest.raises(Cancelled):
+            held.cancel.confirm()
+
+
+def test_a_lease_that_nobody_can_renew_is_given_up_in_time(claimed, settings, monkeypatch):
+    """By the clock alone, before another may take the job: who renews may hang."""
+    with leases.kept(claimed, Tools(settings)) as held:
+        assert not held.cancel.is_set()
+        monkeypatch.setattr(leases, "GIVE_UP_SECONDS", 0)
+        assert held.cancel.is_set()
+
+
+def test_a_job_that_was_renewed_meanwhile_is_not_taken_over(claimed):
+    seen = Job.get()
+    assert jobs.renew(claimed, later(seconds=5))
+    assert not jobs.take_over(seen, "another")
+    assert Job.get().locked_by == claimed.locked_by
+
+
+def test_a_lease_that_is_over_is_not_renewed(claimed):
+    assert not jobs.renew(claimed, later(seconds=46))
+
+
+def test_a_lease_begins_when_the_job_is_taken(shop):
+    """Not when the round of work began that takes it: that may be an hour ago."""
+    shop("create-deployment", **NEW)
+    Job.update(run_after=later(hours=-2)).execute()
+    assert jobs.claim("w", later(hours=-1)).lease_until > now()
 
 
 def test_a_kept_lease_is_renewed(claimed, settings, monkeypatch):
@@ -92,7 +121,7 @@ def test_a_kept_lease_is_renewed(claimed, settings, monkeypatch):
 
 def test_what_a_dead_worker_left_running_is_ended(claimed, settings):
     worker = a_dead_worker()
-    env = os.environ | {process.OWNER: leases.process_of(worker)}
+    env = os.environ | {process.OWNER: f"{worker}/{claimed.id}/{claimed.attempt}"}
     orphan = subprocess.Popen(["sleep", "600"], env=env)
     other = subprocess.Popen(["sleep", "600"], env=os.environ | {process.OWNER: "another"})
     try:

@@ -170,7 +170,7 @@ def test_a_worker_survives_what_nobody_foresaw(shop, settings, monkeypatch, capl
     shop("create-deployment", user_id=1, **NEW | {"domainname": "b.example.org"})
     calls = []
 
-    def run(self, program, arguments, stdin, timeout):
+    def run(self, program, arguments, *rest):
         calls.append(arguments)
         if len(calls) == 1:
             raise RuntimeError("nobody foresaw this")
