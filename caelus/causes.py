@@ -72,6 +72,9 @@ class Cause:
         return asdict(self)
 
 
+INTERNAL = Cause("internal", None, "an internal error of Caelus", CODES["internal"][1])
+
+
 def find(tools: Tools, namespace: str, error: Exception) -> Cause:
     """The cause of `error`; the cluster is asked only where the error itself does not settle it.
 

@@ -149,7 +149,13 @@ class Attempt:
         kubectl.delete_namespace(self.tools, self.uid)
 
     def _explained(self, error: Exception) -> Cause:
-        cause = causes.find(self.tools, self.uid, error)
+        try:
+            cause = causes.find(self.tools, self.uid, error)
+        except Cancelled:
+            raise
+        except Exception:  # a fault in the search for the cause must not strand the job
+            log.exception("deployment %d: no cause found", self.deployment.id)
+            cause = causes.INTERNAL
         message = redact.scrub(cause.message, self.deployment)
         if self.upgrading and cause.code != "cluster_unreachable":
             self._roll_back()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from caelus import worker
+from caelus import causes, worker
 from caelus.models import Deployment, Job
 from caelus.process import Tools
 from tests.program import Program, wait_until
@@ -186,3 +186,15 @@ def test_a_worker_survives_what_nobody_foresaw(shop, settings, monkeypatch, capl
     assert first.last_error == "an internal error of Caelus"
     assert [job.status for job in Job.select().order_by(Job.id)] == ["queued", "done"]
     assert "nobody foresaw this" in caplog.text
+
+
+def test_a_fault_in_the_search_for_a_cause_strands_no_job(shop, settings, monkeypatch):
+    shop("create-deployment", user_id=1, **NEW)
+    monkeypatch.setattr(causes, "find", lambda *_: 1 / 0)
+    assert worker.run_one("w", Tools(settings._replace(kubectl="/nowhere/kubectl")))
+    deployment, job = Deployment.get(), Job.get()
+    assert (deployment.status, deployment.cause["code"], job.status) == (
+        "error",
+        "internal",
+        "queued",
+    )
