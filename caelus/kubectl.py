@@ -9,7 +9,6 @@ from caelus.validation import compact
 
 APPLY_SECONDS = 60
 LIST_SECONDS = 120
-DELETE_SECONDS = 2  # a namespace that takes longer occupies no worker meanwhile
 _NO_CLUSTER = re.compile(
     "was refused|connection refused|unable to connect|no such host|no route to host|i/o timeout",
     re.IGNORECASE,
@@ -47,18 +46,18 @@ def namespaces(tools: Tools) -> dict[str, str]:
     }
 
 
-def delete_namespace(tools: Tools, name: str) -> None:
-    """Delete the namespace and wait until it is gone; one that is not there is fine."""
+def delete_namespace(tools: Tools, name: str, seconds: int) -> None:
+    """Delete the namespace and wait at most `seconds` for its end; one not there is fine."""
     try:
         tools.kubectl(
             *("delete", "namespace", name, "--ignore-not-found", "--wait=true"),
-            f"--timeout={DELETE_SECONDS}s",
-            timeout=DELETE_SECONDS + 30,
+            f"--timeout={seconds}s",
+            timeout=seconds + 30,
         )
     except ToolError as e:
         if "timed out waiting" in e.output:
             raise ToolError(
-                f"namespace {name} is still terminating after {DELETE_SECONDS} s; what blocks it "
+                f"namespace {name} is still terminating after {seconds} s; what blocks it "
                 f"is in its conditions: kubectl get namespace {name} --output yaml",
                 e.output,
             ) from None

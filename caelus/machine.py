@@ -9,6 +9,7 @@ import sys
 import time
 
 log = logging.getLogger("caelus.cli")
+PATIENCE_SECONDS = 120  # for a namespace to go, of a command that somebody waits for
 
 SERVE = """Serve the REST API, and reconcile, until told to stop.
 
@@ -172,7 +173,7 @@ def _reconcile_due(tools) -> int:
 
     started, outcomes = now(), []
     while not tools.cancel.is_set():
-        deployment = reconciler.run_due(leases.worker_name(), tools, started)
+        deployment = reconciler.run_due(leases.worker_name(), tools, started, PATIENCE_SECONDS)
         if deployment is None:
             break
         outcomes.append(schemas.outcome(deployment))
@@ -189,7 +190,7 @@ def _reconcile_one(text: str, tools) -> int:
     leases.recover(now())
 
     deployment_id = whole_id("deployment", text)
-    deployment = reconciler.run_now(leases.worker_name(), tools, deployment_id)
+    deployment = reconciler.run_now(leases.worker_name(), tools, deployment_id, PATIENCE_SECONDS)
     yamltext.dump(schemas.outcome(deployment), sys.stdout)
     return 1 if deployment.status == ERROR or tools.cancel.is_set() else 0
 

@@ -21,6 +21,7 @@ from caelus.values import policy
 
 log = logging.getLogger("caelus.reconcile")
 HEALTH_TIMEOUT_SECONDS = 300
+PATIENCE_SECONDS = 2  # of a worker, who has other jobs to do
 RECORD_AGAIN_SECONDS = 1
 ATTEMPTS = 3  # where only a change can help
 # What helm says to an upgrade of a release that a kill left locked.
@@ -28,15 +29,20 @@ _CONFLICT = re.compile(r"apply failed with \d+ conflict", re.IGNORECASE)
 _LOCKED = re.compile("another operation .* in progress|has no deployed releases", re.IGNORECASE)
 
 
-def run_due(worker: str, tools: Tools, at: datetime.datetime) -> Deployment | None:
-    """Work off the oldest job due by `at`; gives its deployment as it is then, or None."""
+def run_due(
+    worker: str, tools: Tools, at: datetime.datetime, patience: int = PATIENCE_SECONDS
+) -> Deployment | None:
+    """Work off the oldest job due by `at`; gives its deployment as it is then, or None.
+
+    A namespace that takes longer than `patience` to go is left to a later attempt.
+    """
     with session():
         job = jobs.claim(worker, at)
-    return job and _run(job, tools)
+    return job and _run(job, tools, patience)
 
 
-def run_now(worker: str, tools: Tools, deployment_id: int) -> Deployment:
-    """Reconcile this deployment, whether it has a job or not.
+def run_now(worker: str, tools: Tools, deployment_id: int, patience: int) -> Deployment:
+    """Reconcile this deployment, whether it has a job or not; `patience` as in `run_due`.
 
     Raises Busy while another worker is at it.
     """
@@ -50,21 +56,21 @@ def run_now(worker: str, tools: Tools, deployment_id: int) -> Deployment:
         job = jobs.claim(worker, now(), deployment_id)
         if job is None:
             raise Busy()
-    return _run(job, tools)
+    return _run(job, tools, patience)
 
 
 def _reason(deployment: Deployment) -> str:
     return "drift" if deployment.status == READY else deployments.reason_to_run(deployment)
 
 
-def _run(job: Job, tools: Tools) -> Deployment:
+def _run(job: Job, tools: Tools, patience: int) -> Deployment:
     with session():
         deployment = deployments.get_any(job.deployment_id)
     what = f"deployment {deployment.id} ({deployment.deployment_uid})"
     log.info("%s: %s starts, job %d, attempt %d", what, job.reason, job.id, job.attempt)
     try:
         with events.by(job.locked_by), leases.kept(job, tools) as held:
-            attempt = Attempt(deployment, held, correcting=job.reason == "drift")
+            attempt = Attempt(deployment, held, patience, correcting=job.reason == "drift")
             cause = attempt.run()
             after = _insist(lambda: _record(job, attempt, cause), held)
     except Cancelled:
@@ -82,9 +88,10 @@ def _run(job: Job, tools: Tools) -> Deployment:
 class Attempt:
     """One try at making the cluster agree with one deployment."""
 
-    def __init__(self, deployment: Deployment, tools: Tools, correcting: bool):
+    def __init__(self, deployment: Deployment, tools: Tools, patience: int, correcting: bool):
         self.deployment = deployment
         self.tools = tools
+        self.patience = patience
         self.uid = deployment.deployment_uid
         self.template = deployment.desired_template
         self.correcting = correcting  # to undo what others changed
@@ -146,7 +153,7 @@ class Attempt:
 
     def _remove(self) -> None:
         helm.uninstall(self.tools, self.uid, self.timeout)
-        kubectl.delete_namespace(self.tools, self.uid)
+        kubectl.delete_namespace(self.tools, self.uid, self.patience)
 
     def _explained(self, error: Exception) -> Cause:
         try:

@@ -221,7 +221,7 @@ def test_a_template_says_whether_plain_http_may_be_used(no_helm, monkeypatch, ca
         capabilities_json=None if capability is None else {"plain_http": capability},
     )
     deployment = Deployment(id=1, deployment_uid="x", desired_template=template)
-    assert reconcile.Attempt(deployment, no_helm, correcting=False).run() is None
+    assert reconcile.Attempt(deployment, no_helm, 2, correcting=False).run() is None
     assert used == [Chart("http://example.org/app", "1", plain_http=capability is True)]
 
 

@@ -196,7 +196,7 @@ def test_a_namespace_is_applied_with_whose_it_is(stub):
 
 
 def test_a_namespace_that_is_gone_is_fine(stub):
-    kubectl.delete_namespace(stub(), "notes-x1")
+    kubectl.delete_namespace(stub(), "notes-x1", 2)
     assert argv() == [
         *("delete", "namespace", "notes-x1", "--ignore-not-found", "--wait=true"),
         "--timeout=2s",
@@ -320,7 +320,7 @@ def test_a_cluster_that_is_not_there_is_told_by_all(real, kube, tmp_path):
         (helm.upgrade, "notes", Chart(str(CHARTS / "app"), "1.0.0"), {}, 1),
         (helm.uninstall, "notes", 1),
         (kubectl.apply_namespace, "notes"),
-        (kubectl.delete_namespace, "notes"),
+        (kubectl.delete_namespace, "notes", 2),
     ):
         told = sentence(action, tools, *arguments)
         assert told.startswith("cannot reach the cluster (")
@@ -329,10 +329,9 @@ def test_a_cluster_that_is_not_there_is_told_by_all(real, kube, tmp_path):
         assert "memcache.go" not in told
 
 
-def test_a_namespace_that_something_holds_is_told(cluster, kube, monkeypatch):
-    monkeypatch.setattr(kubectl, "DELETE_SECONDS", 1)
+def test_a_namespace_that_something_holds_is_told(cluster, kube):
     with kube.hold_namespaces():
-        assert sentence(kubectl.delete_namespace, cluster, "notes") == (
+        assert sentence(kubectl.delete_namespace, cluster, "notes", 1) == (
             "namespace notes is still terminating after 1 s; what blocks it is in its conditions: "
             "kubectl get namespace notes --output yaml"
         )
