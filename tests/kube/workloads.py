@@ -5,6 +5,8 @@ import copy
 from tests.kube import children, events
 from tests.kube import resources as kinds
 
+ORDER = "deployment.kubernetes.io/revision"
+
 
 def follow(store, resource: kinds.Resource, obj: dict):
     """Bring everything that depends on `obj` to where its controller would."""
@@ -50,13 +52,20 @@ def _replica_set_of(store, deployment):
     digest = children.digest(spec["template"])
     name = f"{metadata['name']}-{digest}"
     found = store.lookup(kinds.REPLICA_SETS, metadata["namespace"], name)
+    revision = _next_revision(store, deployment, found)
     if found:
+        annotations = {**found["metadata"].get("annotations", {}), ORDER: revision}
+        found = {**found, "metadata": {**found["metadata"], "annotations": annotations}}
         _scale(store, found, spec["replicas"])
     else:
         template = children.labelled(spec["template"], {"pod-template-hash": digest})
         labels = template["metadata"]["labels"]
         new = {
-            "metadata": {**children.metadata(deployment, name), "labels": labels},
+            "metadata": {
+                **children.metadata(deployment, name),
+                "labels": labels,
+                "annotations": {ORDER: revision},
+            },
             "spec": {
                 "replicas": spec["replicas"],
                 "selector": {"matchLabels": labels},
@@ -65,6 +74,18 @@ def _replica_set_of(store, deployment):
         }
         store.create(kinds.REPLICA_SETS, metadata["namespace"], new)
     return store.find(kinds.REPLICA_SETS, metadata["namespace"], name)
+
+
+def _next_revision(store, deployment, current):
+    """The number of the present template: which ReplicaSet is the newest, within a second too."""
+    sets = children.owned(store, kinds.REPLICA_SETS, deployment)
+    newest = max((_revision(one) for one in sets), default=0)
+    is_newest = current and _revision(current) == newest
+    return str(newest if is_newest else newest + 1)
+
+
+def _revision(replica_set):
+    return int(replica_set["metadata"].get("annotations", {}).get(ORDER, 0))
 
 
 def _scale(store, replica_set, replicas):
