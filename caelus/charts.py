@@ -81,9 +81,6 @@ class UnusableChart(ReconcileError):
 
     code = "chart_unusable"
 
-    def __init__(self, detail: str):
-        super().__init__(detail, retryable=False)
-
 
 class StoreError(ReconcileError):
     """The data directory does not take the chart."""

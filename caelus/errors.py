@@ -96,13 +96,9 @@ class Unavailable(CaelusError):
 
 
 class ReconcileError(CaelusError):
-    """A reconcile failed; `retryable` says whether another attempt can help."""
+    """A reconcile failed; `causes` tells whether another attempt can help."""
 
     title = "Reconcile failed"
-
-    def __init__(self, detail: str, retryable: bool = True):
-        super().__init__(detail)
-        self.retryable = retryable
 
 
 class Cancelled(CaelusError):

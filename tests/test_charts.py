@@ -436,7 +436,8 @@ def test_what_keeps_a_chart_away_is_told(registry, tools, serve, source, trouble
         registry.refusal = trouble
     with pytest.raises(PullError) as caught:
         located(tools, chart)
-    assert (caught.value.code, caught.value.retryable) == (code, True)
+    assert caught.value.code == code
+    assert causes.diagnose(caught.value, []).heals
     assert caught.value.detail.startswith(f"cannot pull chart {chart}: its source ")
     assert "\n" not in caught.value.detail
 
@@ -685,4 +686,4 @@ def test_what_cannot_be_used_is_told_with_the_charts_name(no_helm, registry, ser
     with pytest.raises(ReconcileError) as caught:
         resolve(no_helm, chart)
     assert caught.value.detail.startswith(f"chart {chart} cannot be used: it is no archive")
-    assert not caught.value.retryable
+    assert not causes.diagnose(caught.value, []).heals

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from caelus import config, helm, kubectl
+from caelus import causes, config, helm, kubectl
 from caelus.errors import ReconcileError
 from caelus.helm import Chart
 from caelus.process import ToolError, Tools
@@ -451,4 +451,4 @@ def test_a_failure_of_helm_may_be_tried_again(stub):
     with pytest.raises(ToolError) as caught:
         helm.uninstall(stub("Error: boom\n", 1), "notes", 7)
     assert caught.value.detail == "cannot uninstall notes: boom"
-    assert caught.value.retryable
+    assert causes.diagnose(caught.value, []).heals
