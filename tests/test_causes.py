@@ -431,7 +431,7 @@ def test_a_log_of_another_pod_is_not_quoted():
             "cluster_unreachable: the cluster can't be reached (no answer in time)",
         ),
         (ZeroDivisionError("7"), "internal: an internal error of Caelus"),
-        (ReconcileError("chart x is odd", False), "internal: chart x is odd"),
+        (ReconcileError("chart x is odd"), "internal: chart x is odd"),
         (
             failed('Error: UPGRADE FAILED: "hello" has no deployed releases'),
             "internal: helm failed with exit code 1: UPGRADE FAILED: ... has no deployed releases",
