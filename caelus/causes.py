@@ -41,6 +41,7 @@ CODES = {
     "chart_unusable": (False, "publish a new template with a chart that Caelus can use"),
     "registry_auth": (True, "check the access that Caelus has to the chart's source"),
     "values_rejected": (False, "change the values or the template"),
+    "secret_key": (True, "bring the key back that encrypted its secrets"),
     "cluster_unreachable": (True, "check that the cluster is up, and KUBECONFIG"),
     "namespace_terminating": (True, "see to what its conditions name; then it ends by itself"),
     "tool_missing": (True, "install it on the PATH, or set CAELUS_HELM or CAELUS_KUBECTL"),
@@ -152,10 +153,10 @@ def _told(error: Exception) -> Finding | None:
     """What needs no look at the cluster."""
     if not isinstance(error, CaelusError):
         return "internal", None, "an internal error of Caelus"
-    if not isinstance(error, ReconcileError):
-        return "values_rejected", None, error.detail  # a rule of Caelus's own
     code = getattr(error, "code", None)
     code = _SAME.get(code, code)
+    if code is None and not isinstance(error, ReconcileError):
+        return "values_rejected", None, error.detail  # a rule of Caelus's own
     if code in CODES:
         said = error.detail.partition(" (")[0]  # in brackets is what helm said
         return code, wording.chart(error.detail), said

@@ -1,5 +1,6 @@
 """The settings: where each comes from, its default, and what is wrong with a bad one."""
 
+import binascii
 import os
 import pathlib
 from typing import NamedTuple  # a dataclass costs every start 5 ms
@@ -7,6 +8,7 @@ from typing import NamedTuple  # a dataclass costs every start 5 ms
 from caelus.errors import ConfigError
 
 K3S_KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
+KEY_BYTES = 32
 
 SETTINGS = {  # name: (default, meaning); the README's table is tested against this one
     "CAELUS_DATABASE_URL": (
@@ -16,7 +18,12 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
     ),
     "CAELUS_DATA_DIR": (
         "`/var/lib/caelus` for root, else `~/.local/share/caelus`",
-        "the database, the charts kept by digest and helm's caches",
+        "the database, the key of secrets, the charts kept by digest and helm's caches",
+    ),
+    "CAELUS_SECRET_KEY": (
+        "`secret.key` in the data directory, made when it is needed",
+        "32 bytes in base64 that encrypt secrets (`openssl rand -base64 32`); several with "
+        "commas between: the first encrypts, all decrypt",
     ),
     "CAELUS_HOST": ("`127.0.0.1`", "address to listen on; loopback only (`serve --host`)"),
     "CAELUS_PORT": ("`8000`", "port to listen on; 0 takes a free one (`serve --port`)"),
@@ -72,9 +79,10 @@ def load(environ=os.environ, **flags: str | None) -> Config:
     def seconds(name: str, default: str) -> int:
         return _whole_number(f"CAELUS_{name}", setting(name, default), 365 * 86_400)
 
+    secret_keys(environ)  # what is wrong with one is told at the start
     return Config(
         database_url=database_url(environ),
-        data_dir=_data_dir(environ),
+        data_dir=data_dir(environ),
         host=setting("HOST", "127.0.0.1"),
         port=_whole_number("port", setting("PORT", "8000"), 65535),
         workers=_whole_number("workers", setting("WORKERS", "2"), 64),
@@ -90,19 +98,38 @@ def load(environ=os.environ, **flags: str | None) -> Config:
 
 def database_url(environ=os.environ) -> str:
     url = environ.get("CAELUS_DATABASE_URL") or environ.get("DATABASE_URL")
-    return url or f"sqlite:///{_data_dir(environ) / 'caelus.db'}"
+    return url or f"sqlite:///{data_dir(environ) / 'caelus.db'}"
+
+
+def secret_keys(environ=os.environ) -> list[bytes]:
+    """The keys of CAELUS_SECRET_KEY, none where it is not set."""
+    try:
+        return keys_in(environ.get("CAELUS_SECRET_KEY") or "")
+    except ValueError:
+        raise ConfigError(
+            "CAELUS_SECRET_KEY must be 32 bytes in base64, or several of that with commas between; "
+            "make one with: openssl rand -base64 32"
+        ) from None
+
+
+def keys_in(text: str) -> list[bytes]:
+    """The keys in `text`, with commas or white space between. Raises ValueError."""
+    keys = [binascii.a2b_base64(word, strict_mode=True) for word in text.replace(",", " ").split()]
+    if any(len(key) != KEY_BYTES for key in keys):
+        raise ValueError("a key of another length")
+    return keys
 
 
 def no_color(environ=os.environ) -> bool:
     return bool(environ.get("NO_COLOR"))
 
 
-def _data_dir(environ) -> pathlib.Path:
-    chosen = environ.get("CAELUS_DATA_DIR") or _default_data_dir(environ)
+def data_dir(environ=os.environ) -> pathlib.Path:
+    chosen = environ.get("CAELUS_DATA_DIR") or _defaultdata_dir(environ)
     return pathlib.Path(os.path.abspath(chosen))
 
 
-def _default_data_dir(environ) -> str:
+def _defaultdata_dir(environ) -> str:
     if os.geteuid() == 0:
         return "/var/lib/caelus"
     home = environ.get("XDG_DATA_HOME") or pathlib.Path.home() / ".local" / "share"

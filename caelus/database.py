@@ -5,6 +5,7 @@ them back.
 """
 
 import contextlib
+import logging
 import os
 import pathlib
 import threading
@@ -15,6 +16,7 @@ import peewee
 from caelus.config import Config
 from caelus.errors import ConfigError, Conflict, Unavailable
 
+log = logging.getLogger("caelus.database")
 database = peewee.DatabaseProxy()
 HTTP_THREADS = 4
 CONNECT_SECONDS = 10
@@ -22,9 +24,16 @@ UNREADABLE = (
     "the database URL can't be read; check its host, port and options, "
     "and write special characters as %XX"
 )
-SQLITE_PRAGMAS = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
+# secure_delete: what is overwritten or deleted becomes zeros, for it may have been a secret.
+SQLITE_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "foreign_keys": 1,
+    "secure_delete": 1,
+}
 # SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
 _writer = threading.RLock()
+_thread = threading.local()
 
 
 def connect(config: Config) -> None:
@@ -180,6 +189,35 @@ def transaction():
     """All or nothing. Never run helm, kubectl or anything else that waits inside."""
     with contextlib.nullcontext() if is_postgres() else _writer, database.atomic():
         yield
+    if getattr(_thread, "forgets", False) and not database.in_transaction():
+        _thread.forgets = False
+        _empty_log()
+
+
+def forget_what_was() -> None:
+    """Let nothing of what this transaction overwrites stay in SQLite's log once it is done.
+
+    On Postgres it stays until its VACUUM.
+    """
+    _thread.forgets = not is_postgres()
+
+
+def _empty_log() -> None:
+    try:
+        busy, *_ = database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except peewee.OperationalError:  # what is to be done is done: this is but its cleaning
+        busy = True
+    if busy:
+        log.warning("SQLite's log could not be emptied; what it holds goes when Caelus ends")
+
+
+def lock_tables(*models, alone: bool) -> None:
+    """Keep these tables, until the transaction ends, from whoever wants to write to them alone;
+    with `alone`, from whoever wants to write to them. SQLite has one writer anyway."""
+    if is_postgres():
+        mode = "EXCLUSIVE" if alone else "ROW EXCLUSIVE"
+        for model in models:
+            database.execute_sql(f"LOCK TABLE {model._meta.table_name} IN {mode} MODE")
 
 
 def locked(query, share: bool = False):

@@ -5,7 +5,7 @@ import string
 
 import peewee
 
-from caelus import events, jobs, templates, users, values
+from caelus import events, jobs, secretvalues, templates, users, values
 from caelus.database import locked, page, unique
 from caelus.errors import Busy, Conflict, Invalid, NotFound
 from caelus.models import (
@@ -40,10 +40,10 @@ def create(
         user=user,
         desired_template=template,
         domainname=domainname.lower(),
-        user_values_json=user_values_json,
         deployment_uid=new_uid(template.product.name, user.email),
         status=PROVISIONING,
     )
+    secretvalues.assign(deployment, user_values_json)
     check_values(deployment)
     with _free(deployment.domainname):
         deployment.save(force_insert=True)
@@ -109,8 +109,9 @@ def update(
         deployment.desired_template = _upgrade(deployment, desired_template_id)
     if domainname is not None:
         deployment.domainname = domainname.lower()
-    if user_values_json is not KEEP:
-        deployment.user_values_json = user_values_json
+    if user_values_json is KEEP:
+        user_values_json = deployment.user_values_json
+    secretvalues.assign(deployment, user_values_json)
     check_values(deployment)
     deployment.status = PROVISIONING
     deployment.generation += 1
@@ -183,6 +184,14 @@ def find_events(
     return events.find(deployment_id, limit=limit, before=before)
 
 
+def reveal_secrets(*, user_id: int, deployment_id: int) -> secretvalues.Revealed:
+    """The deployment's own secrets, not those of its template, which are for all alike."""
+    deployment = get(user_id=user_id, deployment_id=deployment_id)
+    secrets = secretvalues.secrets_of(deployment)
+    events.record(deployment_id, "secrets_revealed", "the deployment's secrets were shown")
+    return secretvalues.Revealed(deployment_id, secrets.generated | secrets.given)
+
+
 def reason_to_run(deployment: Deployment) -> str:
     """The reason for a job that no change of the deployment calls for."""
     if deployment.deleted_at is not None:
@@ -191,9 +200,13 @@ def reason_to_run(deployment: Deployment) -> str:
 
 
 def check_values(deployment: Deployment) -> dict:
-    """The final values for helm. Raises Conflict where the template does not take them."""
+    """The final values for helm, secrets and all.
+
+    Raises Conflict where the template does not take them, SecretKeyError.
+    """
     template = deployment.desired_template
-    values.check_user_values(template.values_schema_json, deployment.user_values_json)
+    defaults, user_values = secretvalues.plain_values(deployment)
+    values.check_user_values(template.values_schema_json, user_values)
     facts = {
         "domainname": deployment.domainname,
         "deployment_uid": deployment.deployment_uid,
@@ -201,11 +214,7 @@ def check_values(deployment: Deployment) -> dict:
         "product": {"name": template.product.name},
     }
     return values.final_values(
-        template.default_values_json,
-        template.values_schema_json,
-        template.capabilities_json,
-        deployment.user_values_json,
-        facts,
+        defaults, template.values_schema_json, template.capabilities_json, user_values, facts
     )
 
 

@@ -95,6 +95,14 @@ class Unavailable(CaelusError):
     title = "Database unavailable"
 
 
+class SecretKeyError(CaelusError):
+    """Secrets can't be read or kept, for want of the right key; it heals when that comes back."""
+
+    status = 503
+    title = "Secret key unusable"
+    code = "secret_key"
+
+
 class ReconcileError(CaelusError):
     """A reconcile failed; `causes` tells whether another attempt can help."""
 

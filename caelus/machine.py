@@ -46,6 +46,14 @@ MIGRATE = """Bring the database's schema up to date.
 Usage:
   caelus migrate
 """
+ROTATE_KEY = """Encrypt all secrets by a new key, and drop the old one.
+
+With CAELUS_SECRET_KEY=NEW,OLD no key is made: all is encrypted by the first one, after which the
+others can be taken out. Killed at any moment, it can be run again.
+
+Usage:
+  caelus rotate-key
+"""
 
 
 def configure(**flags: str | None):
@@ -205,8 +213,17 @@ def migrate(words: dict) -> int:
     return 0
 
 
+def rotate_key(words: dict) -> int:
+    open_database(configure())
+    from caelus import rotation, yamltext
+
+    yamltext.dump(rotation.rotate(), sys.stdout)
+    return 0
+
+
 COMMANDS = {
     "serve": (SERVE, serve),
     "reconcile": (RECONCILE, reconcile),
     "migrate": (MIGRATE, migrate),
+    "rotate-key": (ROTATE_KEY, rotate_key),
 }

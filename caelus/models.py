@@ -94,6 +94,7 @@ class Template(Row):
     capabilities_json = Json(null=True)
     health_timeout_sec = peewee.IntegerField(null=True)
     deleted_at = Utc(null=True)
+    secrets = peewee.TextField(null=True)  # encrypted: of the default values, by JSON Pointer
 
     class Meta:
         table_name = "templates"
@@ -114,6 +115,7 @@ class Deployment(Row):
     cause = Json(null=True)  # of last_error: {code, object, message, hint}
     applied_revision = peewee.IntegerField(null=True)  # helm's, of what Caelus applied last
     compared_at = Utc(null=True)  # when its manifest was last compared with the live objects
+    secrets = peewee.TextField(null=True)  # encrypted: of the user, and what was generated
 
     class Meta:
         table_name = "deployments"

@@ -17,7 +17,7 @@ REFUSALS = {
     "415": "The body is not declared as application/json.",
     "422": "A field is missing, unknown or of the wrong shape.",
     "500": "A fault of Caelus.",
-    "503": "The database can't be reached.",
+    "503": "The database can't be reached, or the key of the secrets is missing.",
 }
 
 

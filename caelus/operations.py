@@ -378,6 +378,18 @@ Usage:
 """,
     ),
     Operation(
+        command="reveal-secrets",
+        route="POST /users/{user_id}/deployments/{deployment_id}/reveal-secrets",
+        service=deployments.reveal_secrets,
+        shows="Secrets",
+        words={"USER": "user_id", "DEPLOYMENT": "deployment_id"},
+        usage="""Show the secrets of a deployment, generated ones too; an event tells of it.
+
+Usage:
+  caelus reveal-secrets USER DEPLOYMENT
+""",
+    ),
+    Operation(
         command="list-events",
         route="GET /users/{user_id}/deployments/{deployment_id}/events",
         service=deployments.find_events,

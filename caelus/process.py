@@ -202,7 +202,8 @@ def _dying_with_us() -> tuple[str, ...]:
     """
     wrapper = ("setpriv", "--pdeathsig", "TERM", "--")
     try:
-        subprocess.run([*wrapper, "true"], check=True, capture_output=True)
+        path = {"PATH": os.environ.get("PATH", os.defpath)}
+        subprocess.run([*wrapper, "true"], check=True, capture_output=True, env=path)
     except (OSError, subprocess.CalledProcessError):
         return ()  # not every system's setpriv can; `end_children_of` is there, too
     return wrapper

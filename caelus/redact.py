@@ -3,11 +3,14 @@
 import base64
 import re
 
+from caelus import secretvalues
+from caelus.errors import SecretKeyError
 from caelus.logs import one_line
 from caelus.models import Deployment
 from caelus.validation import compact
 
 MASK = "***"
+CUT = "..."  # where other modules shorten a text
 LONGEST = 600
 _SECRET_KEY = re.compile(
     r"pass|pwd|secret|token|credential|(api|access|private|encryption|signing)[-_]?key",
@@ -19,12 +22,17 @@ _HTML = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}  # as Go writes them in JSON
 
 
 def scrub(sentence: str, deployment: Deployment) -> str:
-    """`sentence` without the user's values and without what the defaults call a secret.
+    """`sentence` without secrets, the user's values and what the defaults call a secret.
 
-    It comes out as one line of at most LONGEST characters.
+    It comes out as one line of at most LONGEST characters. Where the secrets can't be known, that
+    is told in its place.
     """
     template = deployment.desired_template
-    found = set(_leaves(deployment.user_values_json or {}))
+    try:
+        secret = set(_leaves(secretvalues.everything_secret(deployment)))
+    except SecretKeyError as e:
+        return e.detail
+    found = secret | set(_leaves(deployment.user_values_json or {}))
     found |= set(_secrets(template.default_values_json or {}))
     spoken = {deployment.domainname, deployment.deployment_uid, deployment.user.email}
     spoken |= {template.chart_ref, template.chart_version}
@@ -33,9 +41,19 @@ def scrub(sentence: str, deployment: Deployment) -> str:
     longest_first = sorted(spoken | masked, key=len, reverse=True)
     pattern = "|".join(map(_as_a_word, longest_first))
     text = re.sub(pattern, lambda match: match[0] if match[0] in spoken else MASK, sentence)
+    text = _without_beginnings(text, secret - spoken)
     # Only now: half a secret, or one with other blanks, would not have been recognised.
     text = one_line(" ".join(text.split()))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _without_beginnings(text: str, secret: set[str]) -> str:
+    """`text` without what is left of a secret where something was cut: `hunt...`."""
+    said, *rest = text.split(CUT)
+    for following in rest:
+        cut = [n for s in secret for n in range(_SHORTEST, len(s)) if said.endswith(s[:n])]
+        said = (said[: -max(cut)] + MASK if cut else said) + CUT + following
+    return said
 
 
 def _as_a_word(text: str) -> str:

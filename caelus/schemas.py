@@ -124,6 +124,12 @@ def event(row: Event) -> dict:
     }
 
 
+def secrets(row) -> dict:
+    """Of a deployment; `row` has `deployment_id` and the values by their places."""
+    values = dict(sorted(row.secrets.items()))
+    return {"id": row.deployment_id, "deployment_id": row.deployment_id, "secrets": values}
+
+
 def outcome(row: Deployment) -> dict:
     """What `reconcile` prints of a deployment."""
     return {
@@ -264,6 +270,14 @@ DOCUMENTS = {
         cause=_CAUSE,
         created_at=_TIME,
     ),
+    "Secrets": _object(
+        id=_INTEGER,
+        deployment_id=_INTEGER,
+        secrets={
+            "type": "object",
+            "description": "The values of the secrets, by JSON Pointers into the chart's values.",
+        },
+    ),
     "Problem": {
         "type": "object",
         "description": "What went wrong (RFC 9457).",
@@ -283,4 +297,5 @@ SHOWN = {
     "Deployment": deployment,
     "Job": job,
     "Event": event,
+    "Secrets": secrets,
 }

@@ -2,7 +2,7 @@
 
 import re
 
-from caelus import config, products, values
+from caelus import config, products, secretvalues, values
 from caelus.database import page, session, unique
 from caelus.errors import Conflict, Invalid, NotFound, ReconcileError
 from caelus.models import Deployment, Product, Template, now
@@ -26,11 +26,14 @@ def create(*, product_id: int, chart_ref: str, chart_version: str, **fields) -> 
         fields.get("values_schema_json"),
         fields.get("capabilities_json"),
     )
+    template = Template(
+        product=product, chart_ref=chart_ref, chart_version=chart_version, **fields
+    )
+    secretvalues.hide_defaults(template)
     taken = f"product {product_id} has a template of {chart_ref} {chart_version} already"
     with unique(taken):
-        return Template.create(
-            product=product, chart_ref=chart_ref, chart_version=chart_version, **fields
-        )
+        template.save(force_insert=True)
+    return template
 
 
 def resolved(*, resolve: bool = False, **fields) -> dict:

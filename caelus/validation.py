@@ -9,6 +9,8 @@ import functools
 import itertools
 import json
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 from caelus.errors import Conflict, Invalid, TooLarge
 
@@ -274,20 +276,49 @@ def _check_form(what: str, schema, draft) -> None:
         raise Conflict(f"{what}: at {place}: {_message(e)}") from None
 
 
-def _check_references(schema: dict, draft) -> None:
-    """Follow every reference. What is a schema only because one leads to it is checked here."""
+class Part(NamedTuple):
+    """A schema inside a template's, and what looks references up in it; it never fetches any."""
+
+    contents: object
+    resolver: object
+    resource: Callable  # makes referencing's view of a schema of this draft
+
+    def inner(self, contents) -> "Part":
+        """A schema inside this one."""
+        resolver = self.resolver.in_subresource(self.resource(contents))
+        return self._replace(contents=contents, resolver=resolver)
+
+    def every_inner(self) -> list:
+        """The contents of all schemas right inside this one."""
+        return [sub.contents for sub in self.resource(self.contents).subresources()]
+
+    def referred(self, keyword: str) -> "Part":
+        """What the keyword's reference leads to. Raises Conflict where that is nowhere."""
+        address = self.contents[keyword]
+        found = _lookup(self.resolver, address, f"{keyword} {printable(str(address))!r}")
+        return self._replace(contents=found.contents, resolver=found.resolver)
+
+
+def opened(schema: dict) -> Part:
     from jsonschema_specifications import REGISTRY
     from referencing.jsonschema import specification_with
 
+    draft = _draft(schema)
     resource = specification_with(draft.ID_OF(draft.META_SCHEMA)).create_resource
     root = resource(schema)
+    return Part(schema, REGISTRY.resolver_with_root(root).in_subresource(root), resource)
+
+
+def _check_references(schema: dict, draft) -> None:
+    """Follow every reference. What is a schema only because one leads to it is checked here."""
+    root = opened(schema)
     checked = {}  # by identity: all parts of what is well formed
-    targets = _walk(root, REGISTRY.resolver_with_root(root).in_subresource(root), draft, checked)
+    targets = _walk(root.resource(schema), root.resolver, draft, checked)
     while targets:
         reference, target = targets.pop()
         if id(target.contents) not in checked:
             _check_form(f"values schema: {reference}", target.contents, draft)
-            targets += _walk(resource(target.contents), target.resolver, draft, checked)
+            targets += _walk(root.resource(target.contents), target.resolver, draft, checked)
 
 
 def _walk(part, resolver, draft, checked: dict) -> list[tuple]:

@@ -6,7 +6,7 @@ Everything here is pure: documents in, documents out.
 import copy
 import re
 
-from caelus import validation
+from caelus import marks, validation
 from caelus.errors import Conflict
 
 REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
@@ -60,13 +60,36 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
         validation.check_schema(schema)
     takes_plain_http(capabilities)
     _check_policies(capabilities or {})
+    defaults = merge(defaults or {}, _checked_generated(schema))
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
-    _check_pointers(defaults or {}, bindings)
+    _check_pointers(defaults, bindings)
     for place, parts in bindings.items():
         for reference in (part for part in parts if isinstance(part, tuple)):
-            _check_reference(place, reference, defaults or {}, schema)
+            _check_reference(place, reference, defaults, schema)
     if schema is not None:
-        _check_defaults(defaults or {}, schema, bindings)
+        _check_defaults(defaults, schema, bindings)
+
+
+def _checked_generated(schema: dict | None) -> dict:
+    """A sample of what is generated for a deployment.
+
+    Raises Conflict with the place of what can't be generated, or is no secret.
+    """
+    lengths = marks.generated_places(schema)
+    sample = marks.with_generated({place: "x" * lengths[place] for place in lengths})
+    secret = marks.secret_places(schema, {"user": {}} | sample)
+    if secret & {"", "/user"}:
+        raise Conflict("values schema: mark the secrets among the values, not all as one secret")
+    for place in lengths.keys():
+        if not marks.is_inside(place, secret):
+            raise Conflict(
+                f"values schema: at {place}: what is generated must be a secret; "
+                "put writeOnly: true beside it"
+            )
+    rules = {"type", "minLength", "maxLength"}
+    for path, text in validation.schema_errors(schema, sample, rules=rules) if lengths else ():
+        raise Conflict(f"values schema: at {validation.pointer(path)}: what is generated {text}")
+    return sample
 
 
 def takes_plain_http(capabilities: dict | None) -> bool:
@@ -83,7 +106,7 @@ def check_user_values(schema: dict | None, user_values: dict | None) -> None:
         return
     if _takes_user_values(schema):
         errors = validation.schema_errors(schema, user_values, ("properties", "user"))
-        _refuse("user values", errors)
+        _refuse("user values", errors, schema, {"user": user_values}, "/user")
     elif user_values:
         raise Conflict("user values are not allowed: the template's schema has no properties.user")
 
@@ -109,7 +132,7 @@ def final_values(
         if bound is not MISSING:
             _put(result, place, copy.deepcopy(bound))
     if schema is not None:
-        _refuse("values", validation.schema_errors(schema, result))
+        _refuse("values", validation.schema_errors(schema, result), schema, result)
     return result
 
 
@@ -131,10 +154,22 @@ def _takes_user_values(schema: dict | None) -> bool:
     return "user" in ((schema or {}).get("properties") or {})
 
 
-def _refuse(what: str, errors: validation.Errors) -> None:
-    if errors:
-        listed = "; ".join(f"{validation.pointer(path) or '/'} {text}" for path, text in errors)
-        raise Conflict(f"{what} are not valid: {listed}")
+def _refuse(what: str, errors: validation.Errors, schema: dict, document: dict, root="") -> None:
+    """Raise Conflict with the errors; their paths start at `root` of `document`.
+
+    What is inside a secret is not told, for its keys may be part of it.
+    """
+    if not errors:
+        return
+    secret = marks.secret_places(schema, document)
+    told = {}
+    for path, text in errors:
+        place = root + "".join(f"/{marks.escaped(key)}" for key in path)
+        if marks.is_inside(place.rpartition("/")[0], secret):
+            place = next(other for other in secret if marks.is_inside(place, {other}))
+            path, text = marks.tokens(place.removeprefix(root)), "is not what the schema wants"
+        told.setdefault(f"{validation.pointer(path) or '/'} {text}")
+    raise Conflict(f"{what} are not valid: {'; '.join(told)}")
 
 
 # Bindings: {JSON Pointer: string template}, read into {pointer: [text or reference path]}
@@ -178,10 +213,10 @@ def _check_reference(place: str, reference: tuple, defaults: dict, schema: dict 
         known = f"{', '.join(REFERENCES)} and values.*"
         raise _bad(place, f"refers to ${{{name}}}, which is not known; there are {known}")
     path = reference[1:]
-    if _look_up(defaults, path) is not MISSING:
+    if look_up(defaults, path) is not MISSING:
         return
     user = ((schema or {}).get("properties") or {}).get("user", False)
-    if path[0] != "user" or not _may_hold(user, path[1:]):
+    if path[0] != "user" or not may_hold(user, path[1:]):
         raise _bad(
             place,
             f"refers to ${{{name}}}, which can never resolve: "
@@ -189,7 +224,7 @@ def _check_reference(place: str, reference: tuple, defaults: dict, schema: dict 
         )
 
 
-def _may_hold(schema, path: tuple) -> bool:
+def may_hold(schema, path: tuple) -> bool:
     """Could a document that fits `schema` have something at `path`? True where unsure."""
     if not isinstance(schema, dict) or not path:
         return schema is not False
@@ -197,11 +232,11 @@ def _may_hold(schema, path: tuple) -> bool:
         return True
     head, rest = path[0], path[1:]
     if head in schema.get("properties", {}):
-        return _may_hold(schema["properties"][head], rest)
+        return may_hold(schema["properties"][head], rest)
     kinds = schema.get("type", ["object", "array"])
     if "array" in kinds and _index(head) is not None:
-        return _may_hold(schema.get("items", True), rest)
-    return "object" in kinds and _may_hold(schema.get("additionalProperties", True), rest)
+        return may_hold(schema.get("items", True), rest)
+    return "object" in kinds and may_hold(schema.get("additionalProperties", True), rest)
 
 
 def _check_pointers(defaults: dict, bindings: dict) -> None:
@@ -219,7 +254,7 @@ def _check_defaults(defaults: dict, schema: dict, bindings: dict) -> None:
         for path, text in errors
         if not any(_overlap(tuple(map(str, path)), other) for other in bound)
     ]
-    _refuse("default values", wrong)
+    _refuse("default values", wrong, schema, defaults)
 
 
 def _overlap(path: tuple, other: tuple) -> bool:
@@ -229,17 +264,17 @@ def _overlap(path: tuple, other: tuple) -> bool:
 def _render(parts: list, context: dict):
     """The bound value, or MISSING where a reference has none."""
     if len(parts) == 1 and isinstance(parts[0], tuple):
-        return _look_up(context, parts[0])
+        return look_up(context, parts[0])
     text = ""
     for part in parts:
-        value = part if isinstance(part, str) else _look_up(context, part)
+        value = part if isinstance(part, str) else look_up(context, part)
         if value is MISSING or value is None:
             return MISSING
         text += value if isinstance(value, str) else validation.compact(value)
     return text
 
 
-def _look_up(document, path: tuple):
+def look_up(document, path: tuple):
     for part in path:
         if isinstance(document, dict) and part in document:
             document = document[part]
