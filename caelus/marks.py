@@ -82,6 +82,8 @@ def is_inside(place: str, places: set[str]) -> bool:
 
 def outermost(places: set[str]) -> set[str]:
     """Those that lie inside no other."""
+    if "" in places:
+        return {""}
     return {place for place in places if not is_inside(place.rpartition("/")[0], places)}
 
 

@@ -1,7 +1,9 @@
 """Keeping secrets out of sentences: what a program said may repeat the values it was given."""
 
 import base64
+import json
 import re
+import urllib.parse
 
 from caelus import secretvalues
 from caelus.errors import SecretKeyError
@@ -66,12 +68,13 @@ def _as_a_word(text: str) -> str:
 
 
 def _spellings(text: str) -> set[str]:
-    """`text` as programs repeat it: plain, a line of it, quoted once or twice, in base64."""
+    """`text` as programs repeat it: plain, a line of it, quoted once or twice, encoded."""
     quoted = compact(text)[1:-1]
-    plain = {text, *(line.strip() for line in text.splitlines())}
-    once = {quoted, quoted.translate(_HTML)}
+    plain = {text, " ".join(text.split()), *(line.strip() for line in text.splitlines())}
+    once = {quoted, quoted.translate(_HTML), json.dumps(text)[1:-1]}
     twice = {compact(spelling)[1:-1] for spelling in once}
-    return plain | once | twice | {base64.b64encode(text.encode()).decode()}
+    encoded = {base64.b64encode(text.encode()).decode(), urllib.parse.quote(text, safe="")}
+    return plain | once | twice | encoded
 
 
 def _leaves(document):

@@ -104,6 +104,7 @@ def test_a_change_by_either_surface_makes_the_same_document(settings, rest, cli,
         "delete-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
         "forget-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
         "retry-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
+        "reveal-secrets": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
     }[command]
     fill(rest)
     rest("create-user", email="third@example.org")
