@@ -41,7 +41,7 @@ def unseal(token: str, owner: str) -> str:
     if key is None:
         raise SecretKeyError(
             f"the secrets of {owner} are encrypted with key {wanted}, which {source()} does not "
-            "hold; bring that key back, there or in CAELUS_SECRET_KEY"
+            "hold; put that key back beside what is there"
         )
     try:
         return Aead(key).decrypt(base64.b64decode(sealed), owner.encode()).decode()

@@ -224,6 +224,7 @@ def test_a_deployment_with_all_its_fields_is_as_documented(shop, walk):
         status="error", applied_template=1, last_error="x", last_reconcile_at=now()
     ).execute()
     assert walk("get-deployment", 1, 1)[0] == 200
+    assert walk("reveal-secrets", 1, 1)[0] == 200
     assert walk("list-jobs")[0] == 200
     assert walk("retry-deployment", 1, 1)[0] == 202
     Job.update(status="done").execute()

@@ -37,6 +37,7 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("create-template", {"product_id": 1, **TEMPLATE, "health_timeout_sec": 0}),
     ("create-template", {"product_id": 1, **TEMPLATE, "chart_ref": "/absent", "resolve": True}),
     ("delete-template", {"product_id": 1, "template_id": 1}),
+    ("reveal-secrets", {"user_id": 2, "deployment_id": 1}),
     ("list-deployments", {"user_id": 1}),
     ("list-deployments", {"user_id": 99}),
     ("get-deployment", {"user_id": 1, "deployment_id": 1}),
