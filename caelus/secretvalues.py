@@ -134,8 +134,17 @@ def sealed_rows(model) -> list:
 
 
 def opened(row: Deployment | Template) -> dict | None:
-    """What the row keeps, decrypted. Raises SecretKeyError."""
-    return row.secrets and json.loads(keyring.unseal(row.secrets, _owner(row)))
+    """What the row keeps, decrypted. Raises SecretKeyError.
+
+    Once for each row that was read: a job goes on though the key is rotated meanwhile.
+    """
+    if row.secrets is None:
+        return None
+    token, document = getattr(row, "_opened", (None, None))
+    if token != row.secrets:
+        document = json.loads(keyring.unseal(row.secrets, _owner(row)))
+        row._opened = row.secrets, document
+    return document
 
 
 def reencrypt(row: Deployment | Template, document: dict) -> None:

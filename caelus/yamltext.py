@@ -10,6 +10,8 @@ from caelus.validation import MAX_DEPTH, MAX_NODES
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+# What PyYAML would name may be a password that is not in quotes, such as !hunter2 or *hunter2.
+_NAMED = re.compile(r"\b(alias|anchor|tag|handle) .*", re.DOTALL)
 
 
 class Loader(_Loader):
@@ -64,7 +66,8 @@ def load(text: str):
     except yaml.MarkedYAMLError as e:
         mark = e.problem_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ValueError(f"not YAML: {e.problem}{place}") from None
+        problem = _NAMED.sub(r"\1", e.problem or "it can't be read")
+        raise ValueError(f"not YAML: {problem}{place}") from None
     except yaml.YAMLError as e:
         raise ValueError(f"not YAML: {str(e).partition(chr(10))[0]}") from None
     except RecursionError:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from caelus import keyring, machine, rotation, secretvalues
+from caelus import keyring, machine, redact, rotation, secretvalues
 from caelus.database import database, session, transaction
 from caelus.deployments import check_values, get_any
 from caelus.errors import ConfigError, SecretKeyError
@@ -229,6 +229,14 @@ def test_rotation_on_a_machine_without_secrets_makes_a_key(cli):
     answer = cli.run("rotate-key").document
     assert (answer["dropped"], answer["templates"], answer["deployments"]) == ([], 0, 0)
     assert keyring.fingerprints() == [answer["key"]]
+
+
+def test_a_job_goes_on_though_the_key_is_rotated_meanwhile(shop):
+    with session():
+        deployment = get_any(1)
+    check_values(deployment)
+    rotation.rotate()
+    assert redact.scrub(f"helm said {CANARY}", deployment) == "helm said ***"
 
 
 class Killed(BaseException):

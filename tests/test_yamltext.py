@@ -357,3 +357,13 @@ def test_a_terminal_of_another_encoding_gets_escapes(encoding):
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     yamltext.dump({"name": "日本 é"}, stream)
     assert yaml.safe_load(stream.buffer.getvalue().decode("ascii")) == {"name": "日本 é"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["p: !hunter2", "p: *hunter2", "p: !hunter2!x y", "p: !!hunter2 x", "p: &hunter2 &hunter2 x"],
+)
+def test_an_error_does_not_repeat_what_may_be_a_password_without_quotes(text):
+    with pytest.raises(ValueError) as caught:
+        yamltext.load(text)
+    assert "hunter2" not in str(caught.value)
