@@ -122,7 +122,12 @@ def _made(schema: dict | None, whole: dict, already: dict) -> dict[str, str]:
 
 def _fitting(schema: dict | None, generated: dict) -> dict[str, str]:
     """Those that the schema has room for: a newer one may have done away with a property."""
-    return {p: v for p, v in generated.items() if values.may_hold(schema, marks.tokens(p))}
+    return {
+        place: value
+        for place, value in generated.items()
+        if values.may_hold(schema, marks.tokens(place))
+        and (values.takes_user_values(schema) or not place.startswith("/user/"))
+    }
 
 
 # The column

@@ -104,7 +104,7 @@ def check_user_values(schema: dict | None, user_values: dict | None) -> None:
     """Refuse user values that the template does not take. Raises Conflict with the places."""
     if user_values is None:
         return
-    if _takes_user_values(schema):
+    if takes_user_values(schema):
         errors = validation.schema_errors(schema, user_values, ("properties", "user"))
         _refuse("user values", errors, schema, {"user": user_values}, "/user")
     elif user_values:
@@ -122,7 +122,7 @@ def final_values(
 
     Raises Conflict where a binding does not fit the values or the result breaks the schema.
     """
-    given = user_values is not None and (user_values or _takes_user_values(schema))
+    given = user_values is not None and (user_values or takes_user_values(schema))
     values = merge(defaults or {}, {"user": user_values} if given else {})
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     context = facts | {"values": values}
@@ -150,7 +150,7 @@ def _merged(base: dict, over: dict) -> dict:
     return result
 
 
-def _takes_user_values(schema: dict | None) -> bool:
+def takes_user_values(schema: dict | None) -> bool:
     return "user" in ((schema or {}).get("properties") or {})
 
 
