@@ -212,8 +212,10 @@ def _empty_log() -> None:
 
 
 def lock_tables(*models, alone: bool) -> None:
-    """Keep these tables, until the transaction ends, from whoever wants to write to them alone;
-    with `alone`, from whoever wants to write to them. SQLite has one writer anyway."""
+    """Until the transaction ends, keep out who locks the tables `alone`; with `alone`, all writers.
+
+    SQLite has one writer anyway.
+    """
     if is_postgres():
         mode = "EXCLUSIVE" if alone else "ROW EXCLUSIVE"
         for model in models:

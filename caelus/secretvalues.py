@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from caelus import keyring, marks, values
 from caelus.database import forget_what_was, lock_tables
-from caelus.errors import Conflict
+from caelus.errors import Conflict, SecretKeyError
 from caelus.models import READY, Deployment, Template
 from caelus.validation import compact
 
@@ -147,9 +147,21 @@ def opened(row: Deployment | Template) -> dict | None:
         return None
     token, document = getattr(row, "_opened", (None, None))
     if token != row.secrets:
-        document = json.loads(keyring.unseal(row.secrets, _owner(row)))
+        document = json.loads(_unsealed(row))
         row._opened = row.secrets, document
     return document
+
+
+def _unsealed(row: Deployment | Template) -> str:
+    try:
+        return keyring.unseal(row.secrets, _owner(row))
+    except SecretKeyError:
+        model = type(row)
+        now = model.select(model.secrets).where(model.id == row.id).scalar()
+        if now in (None, row.secrets):
+            raise
+        row.secrets = now  # it was read before a rotation that has ended since
+        return keyring.unseal(now, _owner(row))
 
 
 def reencrypt(row: Deployment | Template, document: dict) -> None:

@@ -80,7 +80,7 @@ def _checked_generated(schema: dict | None) -> dict:
     secret = marks.secret_places(schema, {"user": {}} | sample)
     if secret & {"", "/user"}:
         raise Conflict("values schema: mark the secrets among the values, not all as one secret")
-    for place in lengths.keys():
+    for place in lengths:
         if not marks.is_inside(place, secret):
             raise Conflict(
                 f"values schema: at {place}: what is generated must be a secret; "

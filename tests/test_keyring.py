@@ -239,6 +239,13 @@ def test_a_job_goes_on_though_the_key_is_rotated_meanwhile(shop):
     assert redact.scrub(f"helm said {CANARY}", deployment) == "helm said ***"
 
 
+def test_what_was_read_before_a_rotation_can_be_decrypted_after_it(shop):
+    with session():
+        deployment = get_any(1)
+    rotation.rotate()
+    assert check_values(deployment) == final()
+
+
 class Killed(BaseException):
     """Stands for the end of the process."""
 
