@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from caelus import config, drift, leases, manifests, reconcile, releases
-from caelus.database import database, is_postgres, session, transaction
+from caelus.database import database, is_postgres
 from caelus.drift import compare
 from caelus.errors import Conflict
 from caelus.models import Deployment, Event, Job, Template, now
