@@ -39,6 +39,7 @@ CODES = {
     "chart_not_found": (True, "check the chart's reference and version, and that its source is up"),
     "chart_digest_mismatch": (False, "find out who changed the chart; publish a new template"),
     "chart_unusable": (False, "publish a new template with a chart that Caelus can use"),
+    "release_busy": (True, "wait until that helm ends, or end it; Caelus then goes on by itself"),
     "registry_auth": (True, "check the access that Caelus has to the chart's source"),
     "values_rejected": (False, "change the values or the template"),
     "secret_key": (True, "bring the key back that encrypted its secrets"),

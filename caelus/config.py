@@ -36,7 +36,7 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
     ),
     "CAELUS_DRIFT_DEEP_INTERVAL": (
         "`21600`",
-        "seconds within which the sweeps compare every object once, too; 0 is never",
+        "seconds within which every object is compared once, too; 0 is never",
     ),
     "CAELUS_LOG_LEVEL": ("`INFO`", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     "KUBECONFIG": (

@@ -5,6 +5,7 @@ them back.
 """
 
 import contextlib
+import datetime
 import logging
 import os
 import pathlib
@@ -142,6 +143,17 @@ def _open() -> None:
 
 def is_postgres() -> bool:
     return not isinstance(database.obj, peewee.SqliteDatabase)
+
+
+def clock() -> datetime.datetime:
+    """The time by the one clock that all processes on this database share, in UTC.
+
+    For what one process writes and another judges: machines' own clocks may differ.
+    """
+    if not is_postgres():
+        return datetime.datetime.now(datetime.UTC)
+    (at,) = database.execute_sql("SELECT clock_timestamp()").fetchone()
+    return at.astimezone(datetime.UTC)
 
 
 @contextlib.contextmanager

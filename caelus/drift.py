@@ -4,16 +4,17 @@ It is only found here and a job enqueued; `reconcile` corrects it, which is neve
 `helm upgrade --install`, so that even a cluster that answers wrongly comes to no harm.
 """
 
+import contextlib
 import datetime
 import logging
 import re
 
 import peewee
 
-from caelus import deployments, events, jobs, kubectl, manifests, releases
+from caelus import deployments, events, jobs, kubectl, manifests, recovery, releases
 from caelus.database import session, transaction
 from caelus.errors import Cancelled
-from caelus.models import READY, Deployment, Event, Job, Sweep, Template, now
+from caelus.models import ERROR, READY, Deployment, Event, Job, Sweep, Template, now
 from caelus.process import ToolError, Tools, reason
 from caelus.releases import Release
 from caelus.values import policy
@@ -22,39 +23,33 @@ log = logging.getLogger("caelus.drift")
 FOUND, RECURRING = "drift_found", "drift_recurring"  # types of events
 BY_A_PERSON = ("created", "updated", "retry_requested")
 TIMES = 3  # corrections, within RECENT, after which it is only reported
-PATIENCE = datetime.timedelta(hours=1)  # with a helm that somebody else runs
 RECENT = datetime.timedelta(hours=24)
 
 
 def run_due(tools: Tools, at: datetime.datetime) -> None:
-    """Sweep if it is time and no other process does; then compare those whose turn it is."""
-    interval, deep_interval = tools.config.drift_interval, tools.config.drift_deep_interval
-    if not interval:
+    """Do what it is time for and no other process does: a sweep, one comparison of objects."""
+    config = tools.config
+    if not config.drift_interval:
         return
-    with session(), transaction():
-        mine = _claim("drift", datetime.timedelta(seconds=interval), at)
-    if not mine:
-        return
-    try:
-        found = sweep(tools)
-        if deep_interval:
-            found += sweep_deep(tools, at, interval / deep_interval)
-    except Cancelled:
-        return
-    if found:
-        jobs.wakeup.call()
+    with contextlib.suppress(Cancelled):
+        found = sweep(tools) if _is_time("drift", config.drift_interval, at) else 0
+        if config.drift_deep_interval:
+            found += compare_next(tools, at)
+        if found:
+            jobs.wakeup.call()
 
 
-def _claim(name: str, interval: datetime.timedelta, at: datetime.datetime) -> bool:
-    """Whether this process is to do it now: one does, once every `interval`."""
-    row = Sweep.get_or_none(name=name)
-    if row is None:  # the first one comes an interval after a database is new
-        Sweep.insert(name=name, started_at=at).on_conflict_ignore().execute()
-        return False
-    if row.started_at > at - interval:
-        return False
-    again = (Sweep.id == row.id) & (Sweep.started_at == row.started_at)
-    return Sweep.update(started_at=at).where(again).execute() == 1
+def _is_time(name: str, seconds: float, at: datetime.datetime) -> bool:
+    """Whether this process is to do it now: one does, once in so many seconds."""
+    with session():
+        row = Sweep.get_or_none(name=name)
+        if row is None:  # the first one comes when a database is that old
+            Sweep.insert(name=name, started_at=at).on_conflict_ignore().execute()
+            return False
+        if row.started_at > at - datetime.timedelta(seconds=seconds):
+            return False
+        again = (Sweep.id == row.id) & (Sweep.started_at == row.started_at)
+        return Sweep.update(started_at=at).where(again).execute() == 1
 
 
 # Shallow: all releases and namespaces, by two processes
@@ -79,7 +74,7 @@ def sweep(tools: Tools) -> int:
     compared = (
         (d, compare(d.deployment_uid, d.applied_revision, found, namespaces, at)) for d in seen
     )
-    return sum(_report(d, difference) for d, difference in compared if difference)
+    return sum(_report(d, difference) for d, difference in compared if _counts(d, difference))
 
 
 def compare(
@@ -109,22 +104,37 @@ def compare(
     return None
 
 
+def _counts(deployment: Deployment, difference: str | None) -> bool:
+    """Of what is in error, only that it is gone: all else is as the failure has left it."""
+    return difference is not None and (deployment.status == READY or _is_missing(difference))
+
+
+def _is_missing(difference: str) -> bool:
+    return difference.endswith("is missing")
+
+
 def _is_under_way(release: Release, at: datetime.datetime) -> bool:
     """Whether somebody's helm may still be at it: then it is not for Caelus to unlock it."""
-    recent = release.updated is not None and release.updated > at - PATIENCE
+    recent = release.updated is not None and release.updated > at - recovery.PATIENCE
     return release.status.startswith("pending-") and recent
 
 
 def _settled() -> list[Deployment]:
-    """The deployments that nobody is at, and that are to be looked at."""
+    """The deployments that once ran, that nobody is at, and that are to be looked at."""
+    failed = (Deployment.status == ERROR) & Deployment.deleted_at.is_null()
+    ran = (Deployment.status == READY) | failed & Deployment.applied_template.is_null(False)
+    query = _at_rest().where(ran).order_by(Deployment.id)
+    return [deployment for deployment in query if _policy(deployment) != "off"]
+
+
+def _at_rest():
+    """Deployments without an open job, with their desired templates."""
     at_work = Job.select().where(Job.deployment == Deployment.id, Job.status.in_(jobs.OPEN))
-    query = (
+    return (
         Deployment.select(Deployment, Template)
         .join(Template, on=Deployment.desired_template, attr="desired_template")
-        .where(Deployment.status == READY, ~peewee.fn.EXISTS(at_work))
-        .order_by(Deployment.id)
+        .where(~peewee.fn.EXISTS(at_work))
     )
-    return [deployment for deployment in query if _policy(deployment) != "off"]
 
 
 def _policy(deployment: Deployment) -> str:
@@ -137,25 +147,48 @@ def _why(error: Exception) -> str:
     return "an answer of helm or kubectl can't be read"
 
 
-# Deep: the objects of each release, some in each sweep
+# Deep: the objects of one release after the other, spread over the interval
 
 
-def sweep_deep(tools: Tools, at: datetime.datetime, share: float) -> int:
-    """Compare the objects of the next few: `share` of all of them; gives how many jobs that made.
+def compare_next(tools: Tools, at: datetime.datetime) -> int:
+    """Compare the objects of the one deployment whose turn it is; gives how many jobs that made.
 
-    A deployment is due when neither a job nor a comparison has seen it for 1/`share` sweeps.
+    A turn comes when neither a job nor a comparison has seen it for the interval; turns that came
+    together, as after a night without Caelus, are taken apart evenly.
     """
     with session():
-        seen = _settled()
-    since = at - datetime.timedelta(seconds=tools.config.drift_deep_interval)
-    due = sorted((d for d in seen if _last_seen(d) <= since), key=_last_seen)
-    found = 0
-    for deployment in due[: max(1, int(len(seen) * share + 1))]:
-        with session(), transaction():
-            Deployment.update(compared_at=at).where(Deployment.id == deployment.id).execute()
-        difference = deep(tools, deployment)
-        found += bool(difference and _report(deployment, difference))
-    return found
+        deployment = _next_due(at, tools.config.drift_deep_interval)
+        if deployment is None or not _take(deployment, at):
+            return 0
+    difference = deep(tools, deployment)
+    return int(difference is not None and _report(deployment, difference))
+
+
+def _next_due(at: datetime.datetime, seconds: int) -> Deployment | None:
+    ready = Deployment.select(Deployment.compared_at).where(Deployment.status == READY)
+    count = ready.count()
+    newest = ready.order_by(Deployment.compared_at.desc(nulls="LAST")).first()
+    if newest is None or _is_after(newest.compared_at, at, seconds / count):
+        return None
+    due = [
+        time.is_null() | (time <= at - datetime.timedelta(seconds=seconds))
+        for time in (Deployment.compared_at, Deployment.last_reconcile_at)
+    ]
+    query = _at_rest().where(Deployment.status == READY, *due)
+    oldest_first = query.order_by(Deployment.compared_at.asc(nulls="FIRST"), Deployment.id)
+    return next((found for found in oldest_first.iterator() if _policy(found) != "off"), None)
+
+
+def _is_after(time: datetime.datetime | None, at: datetime.datetime, seconds: float) -> bool:
+    return time is not None and time > at - datetime.timedelta(seconds=seconds)
+
+
+def _take(seen: Deployment, at: datetime.datetime) -> bool:
+    """Whether it is this process that compares it now."""
+    was = Deployment.compared_at
+    same = was.is_null() if seen.compared_at is None else was == seen.compared_at
+    query = Deployment.update(compared_at=at).where(Deployment.id == seen.id, same)
+    return query.execute() == 1
 
 
 def deep(tools: Tools, deployment: Deployment) -> str | None:
@@ -167,11 +200,6 @@ def deep(tools: Tools, deployment: Deployment) -> str | None:
         why = e.detail if isinstance(e, ToolError) else _why(e)
         log.warning("deployment %d: cannot compare its objects: %s", deployment.id, why)
         return None
-
-
-def _last_seen(deployment: Deployment) -> datetime.datetime:
-    times = (deployment.compared_at, deployment.last_reconcile_at, deployment.created_at)
-    return max(time for time in times if time is not None)
 
 
 # What is done about it
@@ -191,7 +219,9 @@ def _report(seen: Deployment, difference: str) -> bool:
         if _policy(deployment) == "warn":
             _tell_once(seen.id, told, FOUND, difference)
             return False
-        if _recurs(told, difference, now()):
+        absent = _is_missing(difference) and deployment.status == READY
+        # An app that is not there at all is brought back whatever comes.
+        if not absent and _recurs(told, difference, now()):
             _tell_once(seen.id, told, RECURRING, _given_up(difference))
             return False
         events.record(seen.id, FOUND, difference)
@@ -219,8 +249,6 @@ def _given_up(difference: str) -> str:
 
 def _recurs(told: list[Event], difference: str, at: datetime.datetime) -> bool:
     """Whether correcting does not help: it came back often, or was given up for this before."""
-    if difference.endswith("is missing"):
-        return False  # an app that is not there at all is brought back whatever comes
     given_up = any(event.message == _given_up(difference) for event in told)
     recent = (event for event in told if event.type == FOUND and event.created_at > at - RECENT)
     again = [event for event in recent if _alike(event.message) == _alike(difference)]

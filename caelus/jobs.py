@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 
-from caelus.database import database, is_postgres, locked, page, transaction
+from caelus.database import clock, database, is_postgres, locked, page, transaction
 from caelus.errors import Busy
 from caelus.models import DONE, FAILED, QUEUED, RUNNING, Job, now
 
@@ -20,6 +20,7 @@ LEASE = datetime.timedelta(seconds=45)
 FIRST_PAUSE = datetime.timedelta(seconds=10)
 SOON, LONGEST_SOON = datetime.timedelta(seconds=1), datetime.timedelta(seconds=30)
 LONGEST_PAUSE = datetime.timedelta(minutes=10)
+KEPT = datetime.timedelta(days=90)  # as events are
 
 
 class Wakeup:
@@ -83,7 +84,7 @@ def enqueue(deployment_id: int, reason: str) -> Job:
     if job is not None:
         close(job)
         log.info("job %d of deployment %d gives way to a new one", job.id, deployment_id)
-    job = Job.create(deployment=deployment_id, reason=reason)
+    job = Job.create(deployment=deployment_id, reason=reason, run_after=clock())
     _tell()
     log.info("job %d (%s) of deployment %d queued", job.id, reason, deployment_id)
     return job
@@ -91,7 +92,7 @@ def enqueue(deployment_id: int, reason: str) -> Job:
 
 def hurry(job: Job) -> None:
     """Make a job that waits for its retry due at once."""
-    _change(job, run_after=now())
+    _change(job, run_after=clock())
     _tell()
     log.info("job %d of deployment %d is due at once", job.id, job.deployment_id)
 
@@ -107,12 +108,17 @@ def _tell() -> None:
         database.execute_sql(f"NOTIFY {CHANNEL}")
 
 
-def claim(worker: str, at: datetime.datetime, deployment_id: int | None = None) -> Job | None:
-    """Take the oldest due job for `worker`: no two workers ever get the same one.
+def claim(
+    worker: str, at: datetime.datetime | None = None, deployment_id: int | None = None
+) -> Job | None:
+    """Take the oldest job due by `at` (now) for `worker`: no two workers ever get the same one.
 
     With a deployment's id only its own job, due or not.
     """
-    wanted = Job.run_after <= at if deployment_id is None else Job.deployment == deployment_id
+    if deployment_id is None:
+        wanted = Job.run_after <= (at or clock())
+    else:
+        wanted = Job.deployment == deployment_id
     oldest = (
         Job.select(Job.id)
         .where(Job.status == QUEUED, wanted)
@@ -124,7 +130,7 @@ def claim(worker: str, at: datetime.datetime, deployment_id: int | None = None) 
     if is_postgres():
         oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
     with transaction():
-        taken = now()  # not `at`: this may have waited for other writers
+        taken = clock()  # not `at`: this may have waited for other writers
         claimed = Job.update(
             status=RUNNING,
             attempt=Job.attempt + 1,
@@ -151,14 +157,14 @@ def take_over(job: Job, worker: str) -> bool:
     From then on neither that worker nor a third one can do anything with it.
     """
     as_seen = _held(job) & (Job.lease_until == job.lease_until)
-    taken = _change(job, as_seen, locked_by=worker, lease_until=now() + LEASE)
+    taken = _change(job, as_seen, locked_by=worker, lease_until=clock() + LEASE)
     job.locked_by = worker
     return taken
 
 
 def requeue_lost(job: Job) -> bool:
     """Queue a job that was taken over; False if it has been taken over in turn."""
-    queued = _release(job, status=QUEUED, run_after=now())
+    queued = _release(job, status=QUEUED, run_after=clock())
     if queued:
         _tell()
     return queued
@@ -173,12 +179,16 @@ def fail(job: Job, error: str, cause: dict | None = None) -> bool:
 
 
 def postpone(
-    job: Job, error: str, at: datetime.datetime, cause: dict | None = None, soon: bool = False
+    job: Job, error: str, cause: dict | None = None, soon: bool = False, futile: bool = False
 ) -> bool:
-    """Queue the job again, due after its pause from `at`, or `soon`: within half a minute."""
-    due = at + (min(SOON * job.attempt, LONGEST_SOON) if soon else pause(job.attempt))
+    """Queue the job again, due after its pause, or `soon`: within half a minute.
+
+    `futile`: only a change can help, which is tried a few times all the same.
+    """
+    due = clock() + (min(SOON * job.attempt, LONGEST_SOON) if soon else pause(job.attempt))
     log.info("job %d of deployment %d tried again at %s", job.id, job.deployment_id, due)
-    return _release(job, status=QUEUED, last_error=error, cause=cause, run_after=due)
+    changes = {"last_error": error, "cause": cause, "run_after": due}
+    return _release(job, status=QUEUED, futile=job.futile + futile, **changes)
 
 
 def hand_back(job: Job) -> bool:
@@ -186,6 +196,12 @@ def hand_back(job: Job) -> bool:
     handed = _release(job, status=QUEUED, attempt=job.attempt - 1)
     _tell()
     return handed
+
+
+def prune(at: datetime.datetime) -> int:
+    """Delete the closed jobs that were closed 90 days before `at`; gives how many."""
+    old = Job.updated_at < at - KEPT
+    return Job.delete().where(Job.status.in_((DONE, FAILED)), old).execute()
 
 
 def pause(attempt: int) -> datetime.timedelta:

@@ -16,10 +16,10 @@ import socket
 import threading
 import time
 
-from caelus import jobs, process
-from caelus.database import database, is_postgres, session, transaction
+from caelus import events, jobs, process
+from caelus.database import clock, database, is_postgres, session, transaction
 from caelus.errors import Cancelled, Unavailable
-from caelus.models import RUNNING, Job, now
+from caelus.models import RUNNING, Job
 from caelus.process import Tools
 
 log = logging.getLogger("caelus.leases")
@@ -49,7 +49,7 @@ class Stop:
         """Hold the job for longer; False once it is lost."""
         begun = time.monotonic()
         with session():
-            held = jobs.renew(self._job, now())
+            held = jobs.renew(self._job, clock())
         if held:
             self.renewed = begun
         else:
@@ -93,10 +93,11 @@ def _keep(job: Job, stop: Stop, done: threading.Event) -> None:
         database.close()  # SQLite's connection of this thread
 
 
-def recover(at: datetime.datetime) -> int:
-    """Queue the jobs of workers that are dead or silent again; gives how many."""
+def recover(at: datetime.datetime | None = None) -> int:
+    """Queue the jobs of workers that are dead, or silent by `at` (now), again; gives how many."""
     with session():
         running = list(Job.select().where(Job.status == RUNNING))
+        at = at or clock()
     lost = [job for job in running if _is_lost(job, at)]
     return sum(_recovered(job) for job in lost)
 
@@ -111,6 +112,10 @@ def _recovered(job: Job) -> bool:
     process.end_children_of(mark)
     with session(), transaction():
         queued = jobs.requeue_lost(job)
+        if queued:
+            events.record(
+                job.deployment_id, "interrupted", f"{worker} was lost; what it did is gone on with"
+            )
     log.warning("job %d: its worker %s is gone, it is queued again", job.id, worker)
     return queued
 

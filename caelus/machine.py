@@ -175,11 +175,11 @@ def _watch(config, tools) -> int:
 def _reconcile_due(tools) -> int:
     from caelus import leases, schemas, yamltext
     from caelus import reconcile as reconciler
-    from caelus.models import now
+    from caelus.database import clock, session
 
-    leases.recover(now())
-
-    started, outcomes = now(), []
+    leases.recover()
+    with session():
+        started, outcomes = clock(), []
     while not tools.cancel.is_set():
         deployment = reconciler.run_due(leases.worker_name(), tools, started, PATIENCE_SECONDS)
         if deployment is None:
@@ -193,10 +193,9 @@ def _reconcile_one(text: str, tools) -> int:
     from caelus import leases, schemas, yamltext
     from caelus import reconcile as reconciler
     from caelus.dispatch import whole_id
-    from caelus.models import ERROR, now
+    from caelus.models import ERROR
 
-    leases.recover(now())
-
+    leases.recover()
     deployment_id = whole_id("deployment", text)
     deployment = reconciler.run_now(leases.worker_name(), tools, deployment_id, PATIENCE_SECONDS)
     yamltext.dump(schemas.outcome(deployment), sys.stdout)

@@ -115,6 +115,8 @@ class Deployment(Row):
     cause = Json(null=True)  # of last_error: {code, object, message, hint}
     applied_revision = peewee.IntegerField(null=True)  # helm's, of what Caelus applied last
     compared_at = Utc(null=True)  # when its manifest was last compared with the live objects
+    # When the first attempt since it was healthy began: a lock from then on may be ours.
+    acting_since = Utc(null=True)
     secrets = peewee.TextField(null=True)  # encrypted: of the user, and what was generated
 
     class Meta:
@@ -127,6 +129,7 @@ class Job(Row):
     status = peewee.TextField(default=QUEUED)
     run_after = Utc(default=now)
     attempt = peewee.IntegerField(default=0)  # how often it was started
+    futile = peewee.IntegerField(default=0)  # how often it failed where only a change can help
     locked_by = peewee.TextField(null=True)
     locked_at = Utc(null=True)
     lease_until = Utc(null=True)  # until then the job is its worker's

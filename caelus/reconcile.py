@@ -16,7 +16,16 @@ from caelus.database import session, transaction
 from caelus.errors import Busy, CaelusError, Cancelled, Unavailable
 from caelus.models import DELETED, DELETING, ERROR, READY, Deployment, Job, now
 from caelus.process import ToolError, Tools
-from caelus.recovery import Action, Wanted, after_failure, decide, last_good, status_of
+from caelus.recovery import (
+    Action,
+    Wanted,
+    after_failure,
+    decide,
+    is_held,
+    last_good,
+    status_of,
+)
+from caelus.releases import ReleaseBusy
 from caelus.values import policy
 
 log = logging.getLogger("caelus.reconcile")
@@ -24,15 +33,18 @@ HEALTH_TIMEOUT_SECONDS = 300
 PATIENCE_SECONDS = 2  # of a worker, who has other jobs to do
 RECORD_AGAIN_SECONDS = 1
 ATTEMPTS = 3  # where only a change can help
-# What helm says to an upgrade of a release that a kill left locked.
 _CONFLICT = re.compile(r"apply failed with \d+ conflict", re.IGNORECASE)
+# What helm says to an upgrade of a release that a kill left locked.
 _LOCKED = re.compile("another operation .* in progress|has no deployed releases", re.IGNORECASE)
 
 
 def run_due(
-    worker: str, tools: Tools, at: datetime.datetime, patience: int = PATIENCE_SECONDS
+    worker: str,
+    tools: Tools,
+    at: datetime.datetime | None = None,
+    patience: int = PATIENCE_SECONDS,
 ) -> Deployment | None:
-    """Work off the oldest job due by `at`; gives its deployment as it is then, or None.
+    """Work off the oldest job due by `at` (now); gives its deployment as it is then, or None.
 
     A namespace that takes longer than `patience` to go is left to a later attempt.
     """
@@ -53,7 +65,7 @@ def run_now(worker: str, tools: Tools, deployment_id: int, patience: int) -> Dep
             return deployment
         if jobs.open_job(deployment_id) is None:
             jobs.enqueue(deployment_id, _reason(deployment))
-        job = jobs.claim(worker, now(), deployment_id)
+        job = jobs.claim(worker, deployment_id=deployment_id)
         if job is None:
             raise Busy()
     return _run(job, tools, patience)
@@ -70,6 +82,7 @@ def _run(job: Job, tools: Tools, patience: int) -> Deployment:
     log.info("%s: %s starts, job %d, attempt %d", what, job.reason, job.id, job.attempt)
     try:
         with events.by(job.locked_by), leases.kept(job, tools) as held:
+            _begin(deployment)
             attempt = Attempt(deployment, held, patience, correcting=job.reason == "drift")
             cause = attempt.run()
             after = _insist(lambda: _record(job, attempt, cause), held)
@@ -83,6 +96,13 @@ def _run(job: Job, tools: Tools, patience: int) -> Deployment:
     else:
         log.info("%s: %s done, status %s", what, job.reason, after.status)
     return after
+
+
+def _begin(deployment: Deployment) -> None:
+    """Note, before anything is done, that a lock on the release may be ours from now on."""
+    mine = (Deployment.id == deployment.id) & Deployment.acting_since.is_null()
+    with session():
+        Deployment.update(acting_since=now()).where(mine).execute()
 
 
 class Attempt:
@@ -142,13 +162,19 @@ class Attempt:
         self.revision = helm.upgrade(self.tools, self.uid, chart, values, self.timeout, force)
 
     def _unlock(self) -> None:
-        """Let helm go on from a release that a killed helm left locked."""
+        """Let helm go on from a release that a killed helm left locked.
+
+        Raises ReleaseBusy where it may be the lock of a helm that somebody else runs.
+        """
         history = releases.history(self.tools, self.uid)
         status = status_of(history)
         if decide(status, Wanted.APPLY) != Action.UNLOCK:
             return
         newest = max(revision.number for revision in history)
-        releases.unlock(self.tools, self.uid, newest)
+        lock = releases.stored(self.tools, self.uid, newest)
+        if is_held(releases.written_at(lock), self.deployment.acting_since, now()):
+            raise ReleaseBusy(f"another helm is at work on the release {self.uid}: it is {status}")
+        releases.unlock(self.tools, self.uid, lock)
         self._tell("unlocked", f"revision {newest} was {status} with no helm at it: marked failed")
 
     def _remove(self) -> None:
@@ -164,7 +190,7 @@ class Attempt:
             log.exception("deployment %d: no cause found", self.deployment.id)
             cause = causes.INTERNAL
         message = redact.scrub(cause.message, self.deployment)
-        if self.upgrading and cause.code != "cluster_unreachable":
+        if self.upgrading and cause.code not in ("cluster_unreachable", "release_busy"):
             self._roll_back()
         return dataclasses.replace(cause, message=message)
 
@@ -209,7 +235,7 @@ def _record(job: Job, attempt: Attempt, cause: Cause | None) -> Deployment:
     with transaction():
         # The deployment before its job, as every change of a deployment does: no deadlock.
         deployments.lock(deployment.id)
-        if not _close(job, cause, attempt.owing):
+        if not _close(job, cause, futile=not (cause is None or cause.heals or attempt.owing)):
             log.warning("job %d is no longer this worker's: its outcome is dropped", job.id)
             return deployments.get_any(deployment.id)
         outcome = _outcome(deployment, cause)
@@ -233,13 +259,13 @@ def _is_waiting(cause: Cause | None) -> bool:
     return cause is not None and cause.code == "namespace_terminating"
 
 
-def _close(job: Job, cause: Cause | None, owing: bool) -> bool:
+def _close(job: Job, cause: Cause | None, futile: bool) -> bool:
     if cause is None:
         return jobs.finish(job)
-    if cause.heals or owing or job.attempt < ATTEMPTS:
-        document, soon = cause.document(), _is_waiting(cause)
-        return jobs.postpone(job, cause.message, now(), document, soon)
-    return jobs.fail(job, cause.message, cause.document())
+    if futile and job.futile + 1 >= ATTEMPTS:
+        return jobs.fail(job, cause.message, cause.document())
+    soon = _is_waiting(cause)
+    return jobs.postpone(job, cause.message, cause.document(), soon, futile)
 
 
 def _outcome(deployment: Deployment, cause: Cause | None) -> dict:
@@ -249,4 +275,9 @@ def _outcome(deployment: Deployment, cause: Cause | None) -> dict:
         return {"status": ERROR}
     if deployment.deleted_at is not None:
         return {"status": DELETED}
-    return {"status": READY, "applied_template": deployment.desired_template}
+    # Nothing of ours is at it now: a lock that comes later is somebody else's.
+    return {
+        "status": READY,
+        "applied_template": deployment.desired_template,
+        "acting_since": None,
+    }

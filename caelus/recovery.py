@@ -3,11 +3,15 @@
 Pure. No action uninstalls or deletes what was not asked to be deleted; docs/recovery.md explains.
 """
 
+import datetime
 import enum
 from dataclasses import dataclass
 
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 STATUSES = ("none", "deployed", "failed", *PENDING, "uninstalling", "superseded", "unknown")
+
+
+PATIENCE = datetime.timedelta(hours=1)  # with a helm that somebody else runs
 
 
 class Wanted(enum.StrEnum):
@@ -50,6 +54,19 @@ def decide(status: str, wanted: Wanted) -> Action:
         return Action.UPGRADE
     # Interrupted by a kill. Somebody's uninstall too: nobody asked Caelus for it.
     return Action.UNLOCK
+
+
+def is_held(
+    since: datetime.datetime | None, ours: datetime.datetime | None, at: datetime.datetime
+) -> bool:
+    """Whether a helm that Caelus did not start may still be at work behind a lock.
+
+    `since` is when the lock was written; `ours` when the first attempt of Caelus began that may
+    have left one, None if all ended by themselves. A lock of unknown age is nobody's.
+    """
+    if since is None or (ours is not None and since >= ours.replace(microsecond=0)):
+        return False
+    return since > at - PATIENCE
 
 
 def after_failure(history: list[Revision], was_healthy: bool, keep: bool) -> Action:

@@ -7,12 +7,19 @@ import json
 import re
 from dataclasses import dataclass
 
+from caelus.errors import ReconcileError
 from caelus.helm import major
 from caelus.process import ToolError, Tools, reason
 from caelus.recovery import Revision
 from caelus.validation import compact
 
 STORED_AS = "sh.helm.release.v1.{release}.v{revision}"  # helm 3 and 4: a Secret per revision
+
+
+class ReleaseBusy(ReconcileError):
+    """A helm that Caelus did not start is at work on the release."""
+
+    code = "release_busy"
 
 
 @dataclass(frozen=True)
@@ -104,19 +111,33 @@ def rollback(tools: Tools, release: str, revision: int, timeout: int) -> None:
         ) from None
 
 
-def unlock(tools: Tools, release: str, revision: int) -> None:
-    """Mark a revision whose helm was killed as failed, so that helm goes on from it.
-
-    The stored release and its label must say the same, so both change in one replace.
-    """
+def stored(tools: Tools, release: str, revision: int) -> dict:
+    """The Secret in which helm keeps a revision: it holds values."""
     name = STORED_AS.format(release=release, revision=revision)
+    arguments = ("get", "secret", name, "--namespace", release, "--output", "json")
     try:
-        text = tools.kubectl(
-            *("get", "secret", name, "--namespace", release, "--output", "json"), timeout=60
-        )
+        return json.loads(tools.kubectl(*arguments, timeout=60))
+    except ToolError as e:
+        raise ToolError(f"cannot read the release {release}: {reason(e)}", e.output) from None
+
+
+def written_at(secret: dict) -> datetime.datetime | None:
+    """When helm wrote this Secret of a revision last, None if it does not say."""
+    labels = secret["metadata"]["labels"]
+    seconds = _number(labels.get("modifiedAt") or labels.get("createdAt"))
+    return seconds and datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+
+
+def unlock(tools: Tools, release: str, secret: dict) -> None:
+    """Mark the revision in `secret`, whose helm was killed, as failed: helm goes on from it.
+
+    The stored release and its label must say the same, so both change in one replace; it is
+    refused if somebody else has changed the Secret since it was read.
+    """
+    try:
         tools.kubectl(
             *("replace", "--namespace", release, "--filename", "-"),
-            stdin=compact(marked_failed(json.loads(text))),
+            stdin=compact(marked_failed(secret)),
             timeout=60,
         )
     except ToolError as e:

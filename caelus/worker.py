@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 
-from caelus import drift, events, leases, notices, reconcile
+from caelus import drift, events, jobs, leases, notices, reconcile
 from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
@@ -17,7 +17,7 @@ PRUNE_SECONDS = 3600
 
 def run_one(worker: str, tools: Tools) -> bool:
     """Work off one due job. False if there is none, or the database does not answer."""
-    return bool(_safely(worker, lambda: reconcile.run_due(worker, tools, now())))
+    return bool(_safely(worker, lambda: reconcile.run_due(worker, tools)))
 
 
 def _safely(worker: str, work):
@@ -69,10 +69,10 @@ class Workers:
                 wakeup.wait(seen, POLL_SECONDS)
 
     def _mind(self) -> None:
-        """Take jobs from dead workers, and prune old events."""
+        """Take jobs from dead workers, and prune old events and jobs."""
         pruned = float("-inf")
         while not self._tools.cancel.wait(POLL_SECONDS):
-            if _safely("minder", lambda: leases.recover(now())):
+            if _safely("minder", leases.recover):
                 wakeup.call()
             if time.monotonic() - pruned > PRUNE_SECONDS:
                 pruned = time.monotonic()
@@ -89,3 +89,4 @@ class Workers:
 def _prune() -> None:
     with session(), transaction():
         events.prune(now())
+        jobs.prune(now())

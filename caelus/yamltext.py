@@ -8,6 +8,7 @@ import yaml
 
 from caelus.validation import MAX_DEPTH, MAX_NODES
 
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # What PyYAML would name may be a password that is not in quotes, such as !hunter2 or *hunter2.
@@ -64,6 +65,8 @@ def load(text: str):
         _refuse_bombs(text)
         return _string_keys(yaml.load(text, Loader))
     except yaml.MarkedYAMLError as e:
+        if "nesting depth" in e.problem:  # libyaml's own limit, from PyYAML 6.0.4 on
+            raise ValueError(TOO_DEEP) from None
         mark = e.problem_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = _NAMED.sub(r"\1", e.problem or "it can't be read")
@@ -102,7 +105,7 @@ def _refuse_bombs(text: str) -> None:
             sizes[event.anchor] = 1
             way[-1][1] += 1
         if len(way) - 1 > MAX_DEPTH:
-            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+            raise ValueError(TOO_DEEP)
         if way[-1][1] > MAX_NODES:
             raise ValueError(f"the document has more than {MAX_NODES} parts")
 

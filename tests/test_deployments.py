@@ -23,7 +23,7 @@ def settle(status="ready", **changes):
 def let_fail():
     """A first attempt that failed: the job waits for its retry."""
     job = jobs.claim("worker", now())
-    jobs.postpone(job, "boom", now())
+    jobs.postpone(job, "boom")
     Deployment.update(status="error", last_error="boom").execute()
     return job.id
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from caelus import config, drift, leases, manifests, reconcile, releases
-from caelus.database import database, is_postgres, session, transaction
+from caelus.database import database, is_postgres
 from caelus.drift import compare
 from caelus.errors import Conflict
 from caelus.models import Deployment, Event, Job, Template, now
@@ -332,9 +332,9 @@ def test_an_edited_object_is_found_and_healed(rest, scene):
     scene.run("kubectl", "patch", "configmap", *where, "--type=merge", "--patch", change)
     scene.run("kubectl", "delete", "service", *where)
     later = now() + datetime.timedelta(days=1)
-    assert drift.sweep_deep(scene.tools, later, 1) == 1
+    assert drift.compare_next(scene.tools, later) == 1
     assert told() == [f'Service {uid} is missing; ConfigMap {uid} differs at data["index.html"]']
-    assert drift.sweep_deep(scene.tools, later, 1) == 0  # it was looked at just now
+    assert drift.compare_next(scene.tools, later) == 0  # it was looked at just now
     scene.calls()
     assert scene.reconcile().status == "ready"
     server_side = "--server-side" in scene.run("helm", "upgrade", "--help")
@@ -364,7 +364,7 @@ def test_a_field_that_another_manager_took_is_taken_back(rest, scene):
         return None
 
     scene.api.intercept = intercept
-    assert drift.sweep_deep(scene.tools, now() + datetime.timedelta(days=1), 1) == 1
+    assert drift.compare_next(scene.tools, now() + datetime.timedelta(days=1)) == 1
     assert scene.reconcile().status == "ready"
     assert refused == []
     assert scene.document("configmap", *where)["data"]["index.html"] == "hello"
@@ -383,7 +383,7 @@ def test_what_helm_3_applied_is_healed_by_helm_4(rest, scene):
     scene.run("kubectl", "patch", "configmap", *where, "--type=merge", "--patch", change)
     helm4 = {"CAELUS_HELM": str(tool_directory("4") / "helm")}
     scene.tools = Tools(config.load(scene.env | helm4))
-    assert drift.sweep_deep(scene.tools, now() + datetime.timedelta(days=1), 1) == 1
+    assert drift.compare_next(scene.tools, now() + datetime.timedelta(days=1)) == 1
     healed = scene.reconcile()
     assert (healed.status, healed.last_error) == ("ready", None)
     assert scene.document("configmap", *where)["data"]["index.html"] == "hello"
@@ -498,13 +498,33 @@ def test_a_cluster_that_is_down_makes_no_drift(published, tmp_path, caplog):
     assert open_jobs() == []
 
 
-def test_what_is_in_error_or_at_work_is_left_alone(published, stubs):
-    ready(2)
-    Deployment.update(status="error").where(Deployment.id == 1).execute()
+def test_what_never_ran_or_is_at_work_is_left_alone(published, stubs):
+    ready(3)
+    failed = {"status": "error", "applied_template": None}
+    Deployment.update(failed).where(Deployment.id == 1).execute()
     Job.create(deployment=2, reason="update", status="running", locked_by="w", attempt=1)
+    going = {"status": "error", "deleted_at": now()}
+    Deployment.update(going).where(Deployment.id == 3).execute()
     show(stubs, range(0), range(0))
     assert drift.sweep(stubs.tools) == 0
     assert told() == []
+
+
+def test_what_is_in_error_is_brought_back_once_it_is_gone(published, stubs):
+    """But not for ever: the attempt to bring it back may fail as the update did."""
+    ready(1, status="error")
+    show(stubs, range(2), range(2), revision=5)
+    assert drift.sweep(stubs.tools) == 0
+    show(stubs, range(0), range(2))
+
+    def sweep_and_fail() -> int:
+        found = drift.sweep(stubs.tools)
+        Job.update(status="failed").execute()
+        return found
+
+    assert [sweep_and_fail() for _ in range(5)] == [1, 1, 1, 0, 0]
+    assert told()[0] == "release app-000001 is missing"
+    assert len(told("drift_recurring")) == 1
 
 
 def test_what_changed_while_the_sweep_looked_is_left_alone(published, stubs):
@@ -566,14 +586,13 @@ def test_one_process_sweeps_once_in_an_interval(published, stubs):
 
 
 def test_of_many_that_want_to_sweep_one_does(published):
-    drift._claim("drift", datetime.timedelta(seconds=600), now())
+    drift._is_time("drift", 600, now())
     later = now() + datetime.timedelta(seconds=601)
     claimed, ready_all = [], threading.Barrier(4)
 
     def claim():
         ready_all.wait(30)
-        with session(), transaction():
-            claimed.append(drift._claim("drift", datetime.timedelta(seconds=600), later))
+        claimed.append(drift._is_time("drift", 600, later))
         if not is_postgres():
             database.close()  # SQLite's connection of this thread
 
@@ -585,17 +604,41 @@ def test_of_many_that_want_to_sweep_one_does(published):
     assert sorted(claimed) == [False, False, False, True]
 
 
-def test_comparing_every_object_is_spread_over_the_sweeps(published, stubs, monkeypatch):
+def test_comparing_every_object_is_spread_over_the_interval(published, stubs):
+    """200 in six hours: one every 108 seconds, the oldest first, and none twice."""
     ready(200, last_reconcile_at=now() - datetime.timedelta(days=1))
-    Deployment.update(created_at=now() - datetime.timedelta(days=1)).execute()
-    compared = []
-    monkeypatch.setattr(drift, "deep", lambda tools, deployment: compared.append(deployment.id))
-    for minute in range(0, 360, 10):
-        before = len(compared)
-        at = now() + datetime.timedelta(minutes=minute)
-        drift.sweep_deep(stubs.tools, at, 600 / 21600)
-        assert len(compared) - before <= 6
-    assert sorted(compared) == list(range(1, 201))
+    show(stubs, range(0), range(0))
+    start, compared = now(), []
+    for second in range(0, 21600, 54):
+        at = start + datetime.timedelta(seconds=second)
+        drift.compare_next(stubs.tools, at)
+        compared += [d.id for d in Deployment.select().where(Deployment.compared_at == at)]
+    assert compared == list(range(1, 201))
+    assert [call.split()[1] for call in stubs.calls()] == ["get"] * 200
+    turn = start + datetime.timedelta(seconds=21600)
+    drift.compare_next(stubs.tools, turn)
+    assert [d.id for d in Deployment.select().where(Deployment.compared_at == turn)] == [1]
+
+
+def test_what_a_job_has_just_seen_is_not_compared(published, stubs):
+    ready(2)
+    assert drift._next_due(now(), 21600) is None
+    Deployment.update(last_reconcile_at=now() - datetime.timedelta(days=1)).execute()
+    Deployment.update(desired_template=off_template()).where(Deployment.id == 1).execute()
+    assert drift._next_due(now(), 21600).id == 2
+
+
+def test_of_many_that_want_to_compare_one_does(published):
+    ready(1)
+    seen = Deployment.get()
+    assert drift._take(seen, now())
+    assert not drift._take(seen, now())
+
+
+def off_template() -> Template:
+    return Template.create(
+        product=1, chart_ref="x", chart_version="off", capabilities_json={"drift": "off"}
+    )
 
 
 @one_database

@@ -86,7 +86,7 @@ def test_a_worker_that_lost_its_job_can_not_close_it(queue):
 def test_a_postponed_job_is_due_after_its_pause(queue):
     queue(1)
     job = jobs.claim("w", now())
-    assert jobs.postpone(job, "boom", now())
+    assert jobs.postpone(job, "boom")
     assert jobs.claim("w", now()) is None
     again = jobs.claim("w", later(seconds=13))
     assert (again.id, again.attempt, again.last_error) == (job.id, 2, "boom")

@@ -9,7 +9,7 @@ import pytest
 
 from caelus import jobs, leases, process
 from caelus.errors import Cancelled
-from caelus.models import Job, now
+from caelus.models import Event, Job, now
 from caelus.process import Tools
 from tests.program import wait_until
 
@@ -54,6 +54,7 @@ def test_a_lease_that_ran_out_frees_the_job(claimed):
     assert leases.recover(later(seconds=46)) == 1
     job = Job.get()
     assert (job.status, job.locked_by, job.lease_until) == ("queued", None, None)
+    assert "was lost" in Event.get(Event.type == "interrupted").message
     assert not jobs.renew(claimed, now())
     assert not jobs.finish(claimed)
 
