@@ -147,6 +147,7 @@ _NO_ANSWER = "{object} can't be reached ({why})"
 _NO_CLUSTER = "the cluster can't be reached ({why})"
 _MISSING = "{object} does not exist"
 _UNREADABLE = "{object} is not what helm can read ({why})"
+_UNLIKE = "{subject} is not what the cluster can read"
 _UNRENDERED = "{object} can't be rendered with these values"
 _SHAPE = "{subject}: the cluster does not take it as it is ({why})"
 _SHARED = "{subject} is not this release's alone: {why}"
@@ -232,6 +233,8 @@ _WORDS = [
     ("values_rejected", r'" is invalid: \[?(?P<why>[\w.[\]/-]+): ', _SHAPE),
     ("values_rejected", r"(?P<why>\.[\w.[\]]+): (?:expected|field not declared)", _SHAPE),
     ("values_rejected", r'(?P<why>unknown field "[^"]+"|cannot unmarshal \w+ into)', _SHAPE),
+    ("values_rejected", r'(?P<by>\w+) in version "[^"]+" cannot be handled as a', _UNLIKE),
+    ("values_rejected", r"unable to convert unstructured object|quantities must match", _UNLIKE),
     ("admission_denied", r" is forbidden: (?P<why>.+)", "{subject} is forbidden: {why}"),
     ("apply_conflict", r'(?P<why>conflicts? with "[^"]+".*)', _SHARED),
     (

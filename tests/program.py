@@ -24,7 +24,7 @@ class Program:
     def __init__(self, **settings: str):
         self.env = os.environ | settings | {"PYTHONPATH": str(ROOT)}
 
-    def run(self, *argv: str, timeout: float = 120) -> subprocess.CompletedProcess:
+    def run(self, *argv: str, timeout: float = 300) -> subprocess.CompletedProcess:
         return subprocess.run(
             [sys.executable, "-m", "caelus", *argv],
             env=self.env,
@@ -81,7 +81,7 @@ class Serving:
         except urllib.error.HTTPError as e:
             return e.code, json.loads(e.read())
 
-    def wait_for(self, path: str, *statuses: str, seconds: float = 120) -> dict:
+    def wait_for(self, path: str, *statuses: str, seconds: float = 300) -> dict:
         """The deployment at `path` once it has one of `statuses`."""
 
         def settled():

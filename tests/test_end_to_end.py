@@ -17,7 +17,7 @@ from tests.tools import HELM_MAJORS, tool_directory
 
 CHART = pathlib.Path(__file__).parent / "charts" / "app"
 REAL = os.environ.get("CAELUS_TEST_KUBECONFIG")
-TIMEOUT = 120 if REAL else 4
+TIMEOUT = 60 if REAL else 4
 BINDINGS = {
     "/ingress/hosts/0/host": "${domainname}",
     "/message": "hello ${user.email}",

@@ -104,6 +104,21 @@ SAID = {
             "Deployment web",
             "Deployment web: the cluster does not take it as it is (.spec.foo)",
         ),
+        (
+            f'{ONE_ERROR}PersistentVolumeClaim in version "v1" cannot be handled as a '
+            "PersistentVolumeClaim: quantities must match the regular expression "
+            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'\n",
+            "PersistentVolumeClaim",
+            "an object of the release is not what the cluster can read",
+        ),
+        (
+            "Error: server-side apply failed for object apps/data /v1, Kind=PersistentVolumeClaim: "
+            "failed to convert new object to proper version: unable to convert unstructured object "
+            "to /v1, Kind=PersistentVolumeClaim: quantities must match the regular expression '^x$'"
+            "\n",
+            "PersistentVolumeClaim data",
+            "PersistentVolumeClaim data is not what the cluster can read",
+        ),
     ],
     "chart_not_found": [
         (
