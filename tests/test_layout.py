@@ -11,11 +11,11 @@ import pytest
 from tests.program import ROOT, Program
 
 FLOORS = [
-    "errors config logs",
+    "errors config logs isolation",
     "validation database models migrate process charts archives helm kubectl"
     " yamltext recovery releases wording evidence symptoms causes",
     "users products templates values deployments jobs events redact leases notices reconcile"
-    " drift manifests",
+    " drift manifests fence",
     "schemas dispatch operations openapi",
     "api cli machine worker",
 ]
