@@ -1,4 +1,4 @@
-"""The commands about the machine: serve, reconcile, migrate; and how every command starts.
+"""The commands about the machine: serve, reconcile, migrate, ...; and how every command starts.
 
 Written by hand, because they are not "document in, document out".
 """
@@ -45,6 +45,14 @@ MIGRATE = """Bring the database's schema up to date.
 
 Usage:
   caelus migrate
+"""
+KUBE_RBAC = """Print the account that Caelus needs in the cluster, and how to use it.
+
+Usage:
+  caelus kube-rbac
+
+Example:
+  caelus kube-rbac | kubectl apply --filename -
 """
 
 
@@ -204,8 +212,20 @@ def migrate(words: dict) -> int:
     return 0
 
 
+def kube_rbac(words: dict) -> int:
+    configure()
+    from caelus import rbac, yamltext
+
+    sys.stdout.write("".join(f"# {line}".rstrip() + "\n" for line in rbac.GUIDE.splitlines()))
+    for obj in rbac.objects():
+        sys.stdout.write("---\n")
+        yamltext.dump(obj, sys.stdout)
+    return 0
+
+
 COMMANDS = {
     "serve": (SERVE, serve),
     "reconcile": (RECONCILE, reconcile),
     "migrate": (MIGRATE, migrate),
+    "kube-rbac": (KUBE_RBAC, kube_rbac),
 }

@@ -15,7 +15,7 @@ FLOORS = [
     "validation database models migrate process charts archives helm kubectl"
     " yamltext recovery releases wording evidence symptoms causes",
     "users products templates values deployments jobs events redact leases notices reconcile"
-    " drift manifests fence",
+    " drift manifests fence rbac",
     "schemas dispatch operations openapi",
     "api cli machine worker",
 ]
