@@ -188,7 +188,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _ranges(text: str) -> tuple[str, ...]:
     if text == PRIVATE_RANGES:
         return _listed(text)
-    import ipaddress
+    import ipaddress  # costs every start some ms
 
     try:
         return tuple(str(ipaddress.ip_network(part)) for part in _listed(text))

@@ -19,8 +19,9 @@ _NO_CLUSTER = re.compile(
 def apply_fence(tools: Tools, name: str, objects: list[dict], surplus: list[str]) -> None:
     """Make sure of the namespace and its fence: `objects` in this order, the Namespace first.
 
-    `surplus`, as `limitranges/name`, is deleted where an older fence had it. By name, because
-    `apply --prune` goes by a selector and is still alpha for what is applied server-side.
+    `surplus`, as `limitranges/name`, is deleted where an older fence had it; to ask first whether
+    it did would be a call as well. By name, because `apply --prune` goes by a selector, and is
+    still alpha for what is applied server-side.
     """
     try:
         tools.kubectl(

@@ -6,7 +6,7 @@ import pytest
 
 from caelus import config, drift, fence
 from caelus.errors import ConfigError
-from caelus.models import Deployment
+from caelus.models import Deployment, Job
 from caelus.process import Tools
 from tests.kube import ApiError
 from tests.made_charts import POD, make_chart, of_pods
@@ -412,3 +412,5 @@ def test_a_rollback_finds_the_fence_that_its_pods_need(rest, scene, tmp_path):
     assert scene.document("namespace", uid)["metadata"]["labels"][ENFORCE] == "privileged"
     (pod,) = scene.document("pods", "--namespace", uid)["items"]
     assert pod["spec"]["containers"][0]["securityContext"] == {"privileged": True}
+    Job.update(status="failed").execute()
+    assert drift.sweep(scene.tools) == 0, "a failed deployment has the fence of what runs"
