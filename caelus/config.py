@@ -3,12 +3,19 @@
 import binascii
 import os
 import pathlib
+import re
 from typing import NamedTuple  # a dataclass costs every start 5 ms
 
+from caelus import isolation
 from caelus.errors import ConfigError
 
 K3S_KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 KEY_BYTES = 32
+INGRESS_NAMESPACES = "kube-system,ingress-nginx,traefik"  # the first is where k3s has its traefik
+# RFC 1918, carriers' NAT (RFC 6598), link-local with the clouds' metadata; the same of IPv6.
+PRIVATE_RANGES = (
+    "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10"
+)
 
 SETTINGS = {  # name: (default, meaning); the README's table is tested against this one
     "CAELUS_DATABASE_URL": (
@@ -38,6 +45,27 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
         "`21600`",
         "seconds within which every object is compared once, too; 0 is never",
     ),
+    "CAELUS_POD_SECURITY": (
+        "`baseline`",
+        "Pod Security level of deployments' namespaces: `privileged`, `baseline` or `restricted`",
+    ),
+    "CAELUS_NETWORK": (
+        "`isolated`",
+        "what deployments reach and are reached by: `isolated` or `open`",
+    ),
+    "CAELUS_INGRESS_NAMESPACES": (
+        f"`{INGRESS_NAMESPACES}`",
+        "namespaces of what forwards requests to deployments",
+    ),
+    "CAELUS_PRIVATE_RANGES": (
+        f"`{PRIVATE_RANGES}`",
+        "networks that isolated deployments may not reach",
+    ),
+    "CAELUS_QUOTA": ("none", 'ResourceQuota of each deployment, as JSON: `{"memory": "4Gi"}`'),
+    "CAELUS_LIMITS": (
+        "none",
+        'LimitRange of its containers: `{"default": {"memory": "512Mi"}}`',
+    ),
     "CAELUS_LOG_LEVEL": ("`INFO`", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     "KUBECONFIG": (
         f"`{K3S_KUBECONFIG}` if readable, else kubectl's own",
@@ -58,6 +86,9 @@ class Config(NamedTuple):
     helm: str
     kubectl: str
     kubeconfig: str | None
+    isolation: dict  # of templates that say nothing else; all keys that `isolation` knows
+    ingress_namespaces: tuple[str, ...]
+    private_ranges: tuple[str, ...]
     log_level: str
     warnings: tuple[str, ...]
 
@@ -91,6 +122,9 @@ def load(environ=os.environ, **flags: str | None) -> Config:
         helm=setting("HELM", "helm"),
         kubectl=setting("KUBECTL", "kubectl"),
         kubeconfig=environ.get("KUBECONFIG") or _k3s_kubeconfig(),
+        isolation=_isolation(setting),
+        ingress_namespaces=_names(setting("INGRESS_NAMESPACES", INGRESS_NAMESPACES)),
+        private_ranges=_ranges(setting("PRIVATE_RANGES", PRIVATE_RANGES)),
         log_level=_log_level(setting("LOG_LEVEL", "INFO")),
         warnings=tuple(_unknown(environ)),
     )
@@ -125,11 +159,11 @@ def no_color(environ=os.environ) -> bool:
 
 
 def data_dir(environ=os.environ) -> pathlib.Path:
-    chosen = environ.get("CAELUS_DATA_DIR") or _defaultdata_dir(environ)
+    chosen = environ.get("CAELUS_DATA_DIR") or _default_data_dir(environ)
     return pathlib.Path(os.path.abspath(chosen))
 
 
-def _defaultdata_dir(environ) -> str:
+def _default_data_dir(environ) -> str:
     if os.geteuid() == 0:
         return "/var/lib/caelus"
     home = environ.get("XDG_DATA_HOME") or pathlib.Path.home() / ".local" / "share"
@@ -144,6 +178,53 @@ def _whole_number(name: str, text: str, most: int) -> int:
     if text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= most:
         return int(text)
     raise ConfigError(f"{name} must be a whole number from 0 to {most}, not {text!r}")
+
+
+def _isolation(setting) -> dict:
+    said = {
+        "pod_security": setting("POD_SECURITY", "baseline"),
+        "network": setting("NETWORK", "isolated"),
+        "quota": _object("CAELUS_QUOTA", setting("QUOTA", "")),
+        "limits": _object("CAELUS_LIMITS", setting("LIMITS", "")),
+    }
+    if wrong := isolation.problem(said):
+        key, *path = wrong.path
+        place = "".join(f"/{part}" for part in path)
+        raise ConfigError(f"CAELUS_{key.upper()}{place and ': '}{place} {wrong.text}")
+    return said
+
+
+def _object(name: str, text: str):
+    if not text:
+        return {}
+    import json
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{name} must be a JSON object, not {text[:100]!r}") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    for name in _listed(text):
+        if not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
+            raise ConfigError(f"CAELUS_INGRESS_NAMESPACES: {name[:100]!r} can't name a namespace")
+    return _listed(text)
+
+
+def _ranges(text: str) -> tuple[str, ...]:
+    if text == PRIVATE_RANGES:
+        return _listed(text)
+    import ipaddress  # costs every start some ms
+
+    try:
+        return tuple(str(ipaddress.ip_network(part)) for part in _listed(text))
+    except ValueError as e:
+        raise ConfigError(f"CAELUS_PRIVATE_RANGES: {e}") from None
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part for part in re.split(r"[,\s]+", text) if part)
 
 
 def _log_level(text: str) -> str:

@@ -11,7 +11,7 @@ import re
 
 import peewee
 
-from caelus import deployments, events, jobs, kubectl, manifests, recovery, releases
+from caelus import deployments, events, fence, jobs, kubectl, manifests, recovery, releases
 from caelus.database import session, transaction
 from caelus.errors import Cancelled
 from caelus.models import ERROR, READY, Deployment, Event, Job, Sweep, Template, now
@@ -52,7 +52,7 @@ def _is_time(name: str, seconds: float, at: datetime.datetime) -> bool:
         return Sweep.update(started_at=at).where(again).execute() == 1
 
 
-# Shallow: all releases and namespaces, by two processes
+# Shallow: all releases, namespaces and their fences, by two processes
 
 
 def sweep(tools: Tools) -> int:
@@ -66,13 +66,19 @@ def sweep(tools: Tools) -> int:
         return 0
     try:
         found = releases.every(tools)
-        namespaces = kubectl.namespaces(tools)
+        fences = kubectl.fences(tools)
+        namespaces = {uid: objects[0]["status"]["phase"] for uid, objects in fences.items()}
     except (ToolError, ValueError, KeyError, TypeError) as e:
         log.warning("cannot look for drift: %s", _why(e))
         return 0
     at = now()
     compared = (
-        (d, compare(d.deployment_uid, d.applied_revision, found, namespaces, at)) for d in seen
+        (
+            d,
+            compare(d.deployment_uid, d.applied_revision, found, namespaces, at)
+            or _unfenced(d, found, fences, tools),
+        )
+        for d in seen
     )
     return sum(_report(d, difference) for d, difference in compared if _counts(d, difference))
 
@@ -102,6 +108,15 @@ def compare(
     if None not in (revision, release.revision) and release.revision != revision:
         return f"release {uid} is at revision {release.revision}, Caelus applied {revision}"
     return None
+
+
+def _unfenced(deployment: Deployment, found: dict, fences: dict, tools: Tools) -> str | None:
+    """What is wrong with the fence of a healthy deployment; a failed one has its last fence."""
+    uid = deployment.deployment_uid
+    if deployment.status != READY or found[f"{uid}/{uid}"].status != "deployed":
+        return None
+    capabilities = deployment.desired_template.capabilities_json
+    return fence.difference(fence.objects(uid, capabilities, tools.config), fences[uid])
 
 
 def _counts(deployment: Deployment, difference: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""kubectl as a child process: the namespaces of deployments."""
+"""kubectl as a child process: the namespaces of deployments, and what fences them."""
 
 import json
 import re
@@ -9,41 +9,54 @@ from caelus.validation import compact
 
 APPLY_SECONDS = 60
 LIST_SECONDS = 120
+FENCES = "namespaces,networkpolicies.networking.k8s.io,resourcequotas,limitranges"
 _NO_CLUSTER = re.compile(
     "was refused|connection refused|unable to connect|no such host|no route to host|i/o timeout",
     re.IGNORECASE,
 )
 
 
-def apply_namespace(tools: Tools, name: str) -> None:
-    """Make sure of the namespace; its labels say whose it is."""
-    namespace = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "caelus"}},
-    }
+def apply_fence(tools: Tools, name: str, objects: list[dict], surplus: list[str]) -> None:
+    """Make sure of the namespace and its fence: `objects` in this order, the Namespace first.
+
+    `surplus`, as `limitranges/name`, is deleted where an older fence had it; to ask first whether
+    it did would be a call as well. By name, because `apply --prune` goes by a selector, and is
+    still alpha for what is applied server-side.
+    """
     try:
         tools.kubectl(
             *("apply", "--server-side", "--force-conflicts", "--field-manager=caelus"),
-            *("--filename", "-", "--request-timeout=30s"),
-            stdin=compact(namespace),
+            *("--filename", "-", f"--request-timeout={APPLY_SECONDS // 2}s"),
+            stdin="\n".join(map(compact, objects)),
             timeout=APPLY_SECONDS,
         )
+        if surplus:
+            tools.kubectl(
+                *("delete", *surplus, "--namespace", name, "--ignore-not-found", "--wait=false"),
+                f"--request-timeout={APPLY_SECONDS // 2}s",
+                timeout=APPLY_SECONDS,
+            )
     except ToolError as e:
-        raise _explained(f"cannot make namespace {name}", e) from None
+        raise _explained(f"cannot fence namespace {name}", e) from None
 
 
-def namespaces(tools: Tools) -> dict[str, str]:
-    """The namespaces that Caelus made: their phases, Active or Terminating, by name."""
+def fences(tools: Tools) -> dict[str, list[dict]]:
+    """The namespaces that Caelus made, by name: each with what fences it, the Namespace first.
+
+    By one process, however many there are.
+    """
     text = tools.kubectl(
-        *("get", "namespaces", "--selector", "app.kubernetes.io/managed-by=caelus"),
-        *("--output", "json", f"--request-timeout={LIST_SECONDS - 10}s"),
+        *("get", FENCES, "--all-namespaces", "--output", "json"),
+        *("--selector", "app.kubernetes.io/managed-by=caelus"),
+        f"--request-timeout={LIST_SECONDS - 10}s",
         timeout=LIST_SECONDS,
     )
-    return {
-        item["metadata"]["name"]: item.get("status", {}).get("phase", "")
-        for item in json.loads(text)["items"]
-    }
+    items = json.loads(text)["items"]
+    found = {item["metadata"]["name"]: [item] for item in items if item["kind"] == "Namespace"}
+    for item in items:
+        if item["kind"] != "Namespace":
+            found.get(item["metadata"]["namespace"], []).append(item)
+    return found
 
 
 def delete_namespace(tools: Tools, name: str, seconds: int) -> None:

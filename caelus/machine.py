@@ -1,4 +1,4 @@
-"""The commands about the machine: serve, reconcile, migrate; and how every command starts.
+"""The commands about the machine: serve, reconcile, migrate, ...; and how every command starts.
 
 Written by hand, because they are not "document in, document out".
 """
@@ -53,6 +53,14 @@ others can be taken out. Killed at any moment, it can be run again.
 
 Usage:
   caelus rotate-key
+"""
+KUBE_RBAC = """Print the account that Caelus needs in the cluster, and how to use it.
+
+Usage:
+  caelus kube-rbac
+
+Example:
+  caelus kube-rbac | kubectl apply --filename -
 """
 
 
@@ -220,9 +228,21 @@ def rotate_key(words: dict) -> int:
     return 0
 
 
+def kube_rbac(words: dict) -> int:
+    configure()
+    from caelus import rbac, yamltext
+
+    sys.stdout.write("".join(f"# {line}".rstrip() + "\n" for line in rbac.GUIDE.splitlines()))
+    for obj in rbac.objects():
+        sys.stdout.write("---\n")
+        yamltext.dump(obj, sys.stdout)
+    return 0
+
+
 COMMANDS = {
     "serve": (SERVE, serve),
     "reconcile": (RECONCILE, reconcile),
     "migrate": (MIGRATE, migrate),
     "rotate-key": (ROTATE_KEY, rotate_key),
+    "kube-rbac": (KUBE_RBAC, kube_rbac),
 }

@@ -209,7 +209,8 @@ Options:
   --capabilities-json=TEXT    What Caelus does with the values: {"bindings": {POINTER: TEMPLATE}},
                               with what others change, "drift": "correct", "warn" or "off", and
                               with what was upgraded in vain, "on_upgrade_failure": "rollback" or
-                              "keep".
+                              "keep"; and what fences it, "isolation": {"pod_security": LEVEL,
+                              "network": "isolated" or "open", "quota": {}, "limits": {}}.
   --capabilities-file=PATH    The same from a file.
 
 Example:

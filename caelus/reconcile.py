@@ -10,11 +10,22 @@ import logging
 import re
 import time
 
-from caelus import causes, deployments, events, helm, jobs, kubectl, leases, redact, releases
+from caelus import (
+    causes,
+    deployments,
+    events,
+    fence,
+    helm,
+    jobs,
+    kubectl,
+    leases,
+    redact,
+    releases,
+)
 from caelus.causes import Cause
 from caelus.database import session, transaction
 from caelus.errors import Busy, CaelusError, Cancelled, Unavailable
-from caelus.models import DELETED, DELETING, ERROR, READY, Deployment, Job, now
+from caelus.models import DELETED, DELETING, ERROR, READY, Deployment, Job, Template, now
 from caelus.process import ToolError, Tools
 from caelus.recovery import (
     Action,
@@ -135,7 +146,7 @@ class Attempt:
 
     def _apply(self) -> None:
         values = deployments.check_values(self.deployment)
-        kubectl.apply_namespace(self.tools, self.uid)
+        self._fence(self.template)
         try:
             self._upgrade(values)
         except ToolError as e:
@@ -146,6 +157,13 @@ class Attempt:
             else:
                 raise
             self._upgrade(values)
+
+    def _fence(self, template: Template) -> None:
+        objects = self._fence_of(template)
+        kubectl.apply_fence(self.tools, self.uid, objects, fence.surplus(objects))
+
+    def _fence_of(self, template: Template) -> list[dict]:
+        return fence.objects(self.uid, template.capabilities_json, self.tools.config)
 
     def _may_take_back(self, error: ToolError) -> bool:
         """Whether fields that somebody else has set are in the way, and are to be corrected."""
@@ -199,7 +217,11 @@ class Attempt:
         if self.deployment.applied_template_id is None:
             return
         keep = policy(self.template.capabilities_json, "on_upgrade_failure") == "keep"
+        former = self.deployment.applied_template
         try:
+            # Pods of the last good revision may need what the new fence does not let them.
+            if not keep and self._fence_of(former) != self._fence_of(self.template):
+                self._fence(former)
             history = releases.history(self.tools, self.uid)
             if after_failure(history, was_healthy=True, keep=keep) == Action.ROLLBACK:
                 good = last_good(history)

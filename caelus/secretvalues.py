@@ -252,4 +252,3 @@ def _restored(document, secrets: dict, place: str = ""):
     if isinstance(document, list):
         return [_restored(x, secrets, f"{place}/{n}") for n, x in enumerate(document)]
     return document
-

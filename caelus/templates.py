@@ -26,9 +26,7 @@ def create(*, product_id: int, chart_ref: str, chart_version: str, **fields) -> 
         fields.get("values_schema_json"),
         fields.get("capabilities_json"),
     )
-    template = Template(
-        product=product, chart_ref=chart_ref, chart_version=chart_version, **fields
-    )
+    template = Template(product=product, chart_ref=chart_ref, chart_version=chart_version, **fields)
     secretvalues.hide_defaults(template)
     taken = f"product {product_id} has a template of {chart_ref} {chart_version} already"
     with unique(taken):

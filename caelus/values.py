@@ -6,7 +6,7 @@ Everything here is pure: documents in, documents out.
 import copy
 import re
 
-from caelus import marks, validation
+from caelus import isolation, marks, validation
 from caelus.errors import Conflict
 
 REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
@@ -50,6 +50,12 @@ def _check_policies(capabilities: dict) -> None:
             )
 
 
+def _check_isolation(said) -> None:
+    if said is not None and (wrong := isolation.problem(said)):
+        place = validation.pointer(("isolation", *wrong.path))
+        raise Conflict(f"capabilities: {place} {wrong.text}")
+
+
 def check_template(defaults: dict | None, schema: dict | None, capabilities: dict | None) -> None:
     """Refuse a template of which no deployment could ever be made.
 
@@ -60,6 +66,7 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
         validation.check_schema(schema)
     takes_plain_http(capabilities)
     _check_policies(capabilities or {})
+    _check_isolation((capabilities or {}).get("isolation"))
     defaults = merge(defaults or {}, _checked_generated(schema))
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     _check_pointers(defaults, bindings)

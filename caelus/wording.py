@@ -213,6 +213,11 @@ _WORDS = [
         _NO_CLUSTER,
     ),
     ("quota_exceeded", r"exceeded quota: (?P<why>.+)", "{subject} exceeds the quota {why}"),
+    (  # for a moment, while a new quota has not been counted yet
+        "quota_exceeded",
+        r"status unknown for quota: (?P<why>.+)",
+        "{subject} may not be made before the quota {why} is counted",
+    ),
     (
         "admission_denied",
         r'(?P<by>admission webhook "[^"]+"|Validating\w+Policy \S+).*?denied (?:the )?request'

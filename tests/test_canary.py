@@ -132,7 +132,9 @@ def spellings(secret: str) -> set[bytes]:
 
 
 def assert_nowhere(secrets: dict[str, str], where: str, content: bytes) -> None:
-    found = {name for name, secret in secrets.items() if any(s in content for s in spellings(secret))}
+    found = {
+        name for name, secret in secrets.items() if any(s in content for s in spellings(secret))
+    }
     assert found == set(), f"told in {where}"
 
 
@@ -200,7 +202,9 @@ def test_no_secret_is_told_anywhere(program, api, chart, database_url, tmp_path)
         for number, name in ((1, "by rest"), (2, "by cli")):
             _, document = server.ask("POST", f"{path}/{number}/reveal-secrets")
             assert document["secrets"]["/user/password"] == CANARIES[name]
-            secrets |= {f"{place} {number}": document["secrets"][place] for place in ("/db", "/user/made")}
+            secrets |= {
+                f"{place} {number}": document["secrets"][place] for place in ("/db", "/user/made")
+            }
         assert CANARIES["by cli"] in applied(api), "helm was not given what is looked for"
 
         # The newer template makes a secret of the token; the mask keeps the password.
@@ -210,7 +214,9 @@ def test_no_secret_is_told_anywhere(program, api, chart, database_url, tmp_path)
         assert upgraded["user_values_json"] == {"password": MASK, "token": MASK}
 
         # Refused by Caelus, by the chart, by the cluster.
-        status, refusal = ask("PUT", first, {"user_values_json": {"password": [CANARIES["refused"]]}})
+        status, refusal = ask(
+            "PUT", first, {"user_values_json": {"password": [CANARIES["refused"]]}}
+        )
         assert status == 409
         assert "/password must be of type string" in refusal["detail"]
         bad = json.dumps({"password": {CANARIES["refused"]: 1}})
@@ -221,7 +227,11 @@ def test_no_secret_is_told_anywhere(program, api, chart, database_url, tmp_path)
         failed = settled(first, "ready", "error")
         assert failed["status"] == "error"
         api.intercept = lambda method, path, query: (
-            ApiError(422, "Invalid", f"Secret is invalid: data: {CANARIES['updated']}, was {CANARIES['by rest']}")
+            ApiError(
+                422,
+                "Invalid",
+                f"Secret is invalid: data: {CANARIES['updated']}, was {CANARIES['by rest']}",
+            )
             if "/secrets/" in path and "-secret" in path and method in ("PATCH", "PUT")
             else None
         )
@@ -236,7 +246,14 @@ def test_no_secret_is_told_anywhere(program, api, chart, database_url, tmp_path)
         for page in ("/openapi.json", "/docs", "/docs/start.js"):
             watch.answers.append(get(server.url + page))
         for question in (
-            *("/users", "/products", "/products/1", "/products/1/templates", "/deployments", "/jobs"),
+            *(
+                "/users",
+                "/products",
+                "/products/1",
+                "/products/1/templates",
+                "/deployments",
+                "/jobs",
+            ),
             *(path, f"{first}/events", f"{path}/2/events", "/events", "/products/1/templates/1"),
         ):
             assert ask("GET", question)[0] == 200

@@ -6,11 +6,12 @@ import socket
 
 import pytest
 
-from caelus import causes, config, helm, kubectl
+from caelus import causes, config, helm
 from caelus.errors import Cancelled, ReconcileError
 from caelus.helm import Chart
 from caelus.process import Tools
 from tests.kube import ApiError, KubeServer
+from tests.test_helm import fenced
 from tests.tools import HELM_MAJORS, ToolsUnavailable, tool_directory
 
 APP = str(pathlib.Path(__file__).with_name("charts") / "app")
@@ -50,7 +51,7 @@ def closed_port():
 
 def apply(tools, values=None, ref=APP, seconds=20):
     """What a reconcile does; every part of it can fail."""
-    kubectl.apply_namespace(tools, NAME)
+    fenced(tools, NAME)
     helm.upgrade(tools, NAME, Chart(ref, "1.0.0"), values or {}, seconds)
 
 
@@ -87,7 +88,7 @@ def test_a_container_that_crashes_with_what_it_said_last(tools, kube):
 
 
 def test_the_evidence_is_got_without_a_look_at_secrets(tools, kube):
-    kubectl.apply_namespace(tools, NAME)
+    fenced(tools, NAME)
     kube.requests.clear()
     assert causes.gather(tools, NAME) == ([], "")
     paths = [path for _, path in kube.requests]
@@ -102,7 +103,7 @@ def test_a_hook_that_fails(tools):
 
 
 def test_values_that_the_charts_schema_refuses(tools, kube):
-    kubectl.apply_namespace(tools, NAME)
+    fenced(tools, NAME)
     kube.requests.clear()
     found = cause(tools, {"replicas": "HUNTER2"})
     assert (found.code, found.object) == ("values_rejected", "/replicas")
@@ -181,14 +182,14 @@ def test_an_upgrade_that_the_cluster_refuses(tools, kube, code, reason, message,
 
 
 def test_an_object_of_somebody_else(tools):
-    kubectl.apply_namespace(tools, NAME)
+    fenced(tools, NAME)
     tools.kubectl("create", "configmap", NAME, "--namespace", NAME, timeout=20)
     found = cause(tools)
     assert (found.code, found.object) == ("apply_conflict", f"ConfigMap {NAME}")
 
 
 def test_a_namespace_that_does_not_go_away(tools, kube):
-    kubectl.apply_namespace(tools, NAME)
+    fenced(tools, NAME)
     tools.kubectl("create", "configmap", "held", "--namespace", NAME, timeout=20)
     with kube.hold_namespaces("example.org/slow-disk"):
         tools.kubectl("delete", "namespace", NAME, "--wait=false", timeout=20)

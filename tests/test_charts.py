@@ -213,7 +213,7 @@ def test_plain_http_is_refused_before_anything_is_sent(registry, no_helm, ref, d
 def test_a_template_says_whether_plain_http_may_be_used(no_helm, monkeypatch, capability):
     used = []
     monkeypatch.setattr(reconcile.helm, "upgrade", lambda tools, uid, chart, *_: used.append(chart))
-    monkeypatch.setattr(reconcile.kubectl, "apply_namespace", lambda *_: None)
+    monkeypatch.setattr(reconcile.kubectl, "apply_fence", lambda *_: None)
     monkeypatch.setattr(reconcile.deployments, "check_values", lambda _: {})
     template = Template(
         chart_ref="http://example.org/app",

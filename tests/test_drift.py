@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from caelus import config, drift, leases, manifests, reconcile, releases
+from caelus import config, drift, fence, leases, manifests, reconcile, releases
 from caelus.database import database, is_postgres
 from caelus.drift import compare
 from caelus.errors import Conflict
@@ -455,10 +455,10 @@ def show(stubs, installed: range, namespaces: range, revision: int = 1) -> None:
         for n in installed
     ]
     stubs.answers["helm"].write_text(json.dumps(listed))
-    named = [
-        {"metadata": {"name": f"app-{n:06}"}, "status": {"phase": "Active"}} for n in namespaces
-    ]
-    stubs.answers["kubectl"].write_text(json.dumps({"kind": "List", "items": named}))
+    site = config.load()
+    fenced = [obj for n in namespaces for obj in fence.objects(f"app-{n:06}", None, site)]
+    items = [obj | {"status": {"phase": "Active"}} for obj in fenced]
+    stubs.answers["kubectl"].write_text(json.dumps({"kind": "List", "items": items}))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from caelus import causes, config, helm, kubectl
+from caelus import causes, config, fence, helm, kubectl
 from caelus.errors import ReconcileError
 from caelus.helm import Chart
 from caelus.process import ToolError, Tools
@@ -47,6 +47,12 @@ def stub(tmp_path, monkeypatch):
         return Tools(config.load())
 
     return tools
+
+
+def fenced(tools: Tools, name: str) -> None:
+    """Make the namespace as a reconcile does, for a template that says nothing of isolation."""
+    objects = fence.objects(name, None, tools.config)
+    kubectl.apply_fence(tools, name, objects, fence.surplus(objects))
 
 
 def argv() -> list[str]:
@@ -96,7 +102,7 @@ def kube():
 def cluster(real, kube, tmp_path):
     """The real programs, on the tests' own Kubernetes, where there is a namespace `notes`."""
     tools = real(kube.kubeconfig(tmp_path / "kubeconfig"))
-    kubectl.apply_namespace(tools, "notes")
+    fenced(tools, "notes")
     return tools
 
 
@@ -183,16 +189,21 @@ def test_an_uninstall_tells_helm_that_nothing_may_be_there(stub):
     ]
 
 
-def test_a_namespace_is_applied_with_whose_it_is(stub):
-    kubectl.apply_namespace(stub(), "notes-x1")
+def test_a_fence_is_applied_as_one_stream_of_objects(stub):
+    kubectl.apply_fence(stub(), "notes-x1", [{"kind": "A"}, {"kind": "B"}], [])
     assert argv() == [
         *("apply", "--server-side", "--force-conflicts", "--field-manager=caelus"),
         *("--filename", "-", "--request-timeout=30s"),
     ]
-    assert pathlib.Path("stdin").read_text() == (
-        '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"notes-x1",'
-        '"labels":{"app.kubernetes.io/managed-by":"caelus"}}}'
-    )
+    assert pathlib.Path("stdin").read_text() == '{"kind":"A"}\n{"kind":"B"}'
+
+
+def test_what_is_no_longer_part_of_a_fence_is_deleted_by_name(stub):
+    kubectl.apply_fence(stub(), "notes-x1", [{"kind": "A"}], ["limitranges/x", "resourcequotas/x"])
+    assert argv() == [
+        *("delete", "limitranges/x", "resourcequotas/x", "--namespace", "notes-x1"),
+        *("--ignore-not-found", "--wait=false", "--request-timeout=30s"),
+    ]
 
 
 def test_a_namespace_that_is_gone_is_fine(stub):
@@ -319,7 +330,7 @@ def test_a_cluster_that_is_not_there_is_told_by_all(real, kube, tmp_path):
     for action, *arguments in (
         (helm.upgrade, "notes", Chart(str(CHARTS / "app"), "1.0.0"), {}, 1),
         (helm.uninstall, "notes", 1),
-        (kubectl.apply_namespace, "notes"),
+        (fenced, "notes"),
         (kubectl.delete_namespace, "notes", 2),
     ):
         told = sentence(action, tools, *arguments)
@@ -428,14 +439,14 @@ def test_a_helm_that_does_not_end_is_a_release_that_is_not_healthy(tmp_path, mon
         ),
         (
             'Error from server (Forbidden): namespaces is forbidden: User "ada" cannot patch\n',
-            "cannot make namespace notes: Error from server (Forbidden): namespaces is forbidden: "
+            "cannot fence namespace notes: Error from server (Forbidden): namespaces is forbidden: "
             'User "ada" cannot patch',
         ),
     ],
     ids=["refused", "no such host", "forbidden"],
 )
 def test_what_kubectl_said_becomes_one_sentence(stub, stderr, told):
-    assert sentence(kubectl.apply_namespace, stub(stderr, 1), "notes") == told
+    assert sentence(fenced, stub(stderr, 1), "notes") == told
 
 
 def test_a_missing_helm_is_told_as_such(monkeypatch):

@@ -11,11 +11,11 @@ import pytest
 from tests.program import ROOT, Program
 
 FLOORS = [
-    "errors config logs",
+    "errors config logs isolation",
     "validation database models migrate process charts archives helm kubectl"
     " keyring marks yamltext recovery releases wording evidence symptoms causes",
     "users products templates values deployments jobs events redact leases notices reconcile"
-    " drift manifests secretvalues rotation",
+    " drift manifests secretvalues rotation fence rbac",
     "schemas dispatch operations openapi",
     "api cli machine worker",
 ]

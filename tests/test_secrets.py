@@ -25,7 +25,9 @@ def shop(rest):
     rest("create-user", email="ada@example.org")
     rest("create-product", name="Notes")
 
-    def add(values_schema: dict | None, defaults: dict | None = None, capabilities: dict | None = None):
+    def add(
+        values_schema: dict | None, defaults: dict | None = None, capabilities: dict | None = None
+    ):
         number = Template.select().count() + 1
         return rest(
             "create-template",
@@ -128,9 +130,7 @@ def test_default_values_are_masked_in_every_answer_and_given_to_helm(shop, deplo
 
 
 @pytest.mark.parametrize("secret", [CANARY, "", 12345, None, True, ["a", {"b": 1}], {"c": "d"}])
-def test_a_secret_of_any_type_is_masked_as_a_whole_and_kept(
-    shop, deploy, change, revealed, secret
-):
+def test_a_secret_of_any_type_is_masked_as_a_whole_and_kept(shop, deploy, change, revealed, secret):
     shop(schema({"x": {"writeOnly": True}}))
     assert deploy({"x": secret}).document["user_values_json"] == {"x": MASK}
     assert change({"x": MASK, "y": 1}).document["user_values_json"] == {"x": MASK, "y": 1}

@@ -258,6 +258,15 @@ SAID = {
             "used: secrets=5, limited: count/deployments=0",
         )
         for said in (f"{ONE_ERROR}{QUOTA}", f"{APPLY}{QUOTA}")
+    ]
+    + [
+        (
+            f'{ONE_ERROR}pods "once" is forbidden: status unknown for quota: caelus-fence, '
+            "resources: limits.memory,pods\n",
+            "Pod once",
+            "Pod once may not be made before the quota caelus-fence, resources: "
+            "limits.memory,pods is counted",
+        )
     ],
     "admission_denied": [
         (

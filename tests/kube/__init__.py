@@ -1,9 +1,9 @@
-"""A small Kubernetes API in this process, over plain HTTP, that real helm and kubectl accept.
+"""A small Kubernetes API in this process that real helm and kubectl accept.
 
     with KubeServer() as kube:
         environment["KUBECONFIG"] = kube.kubeconfig(directory / "kubeconfig")
 
-Not here: HTTPS, tables, exec, scale, conflicts; schemas, so no `kubectl apply` of a List; and no
+Not here: tables, exec, scale, conflicts; schemas, so no `kubectl apply` of a List; and no
 `kubectl create` of most kinds, which newer ones send in protobuf.
 """
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.kube import discovery, merge, pods, protobuf
+from tests.kube import access, discovery, merge, pods, protobuf
 from tests.kube.errors import ApiError
 from tests.kube.resources import ACCESS_REVIEWS, PODS, SECRETS, Resource
 from tests.kube.selectors import matches
@@ -27,6 +27,7 @@ class Request(NamedTuple):
     query: dict[str, str]
     content_type: str
     body: bytes
+    token: str = ""
 
     @property
     def dry_run(self) -> bool:
@@ -47,8 +48,11 @@ class Answer(NamedTuple):
     content: dict | str | Iterator[dict]
 
 
-def answer(store: Store, request: Request) -> Answer:
-    """Carry out a request while holding `store.changed`; ApiError if it is refused."""
+def answer(store: Store, request: Request, asked: set[access.Asked]) -> Answer:
+    """Carry out a request while holding `store.changed`; ApiError if it is refused.
+
+    What accounts with a token ask for is added to `asked`.
+    """
     if request.path in ("/healthz", "/livez", "/readyz"):
         return Answer(200, "ok")
     document = discovery.answer(request.path, list(store.resources.values()))
@@ -58,6 +62,8 @@ def answer(store: Store, request: Request) -> Answer:
     verb = _VERBS.get((request.method, bool(target.name)))
     if verb is None:
         raise ApiError(405, "MethodNotAllowed", "the server does not allow this method here")
+    if request.token:
+        asked |= access.check(store, request, target)
     return verb(store, target, request)
 
 

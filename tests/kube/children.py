@@ -1,16 +1,19 @@
 """The objects that a controller makes for another object: named, owned and found again here."""
 
 import copy
-import hashlib
-import json
 
+from tests.kube import events
+from tests.kube.errors import ApiError
 from tests.kube.resources import PODS
 
 REVISION_LABEL = "controller-revision-hash"
 
 
 def keep_pods(store, owner: dict, names: list[str], template: dict) -> tuple[int, int]:
-    """Make the owner's pods those named, of this template; how many there are, and are ready."""
+    """Make the owner's pods those named, of this template; how many there are, and are ready.
+
+    Pods that may not be created are told in an event of the owner.
+    """
     namespace = owner["metadata"]["namespace"]
     for pod in owned(store, PODS, owner):
         if pod["metadata"]["name"] not in names or _revision(pod) != _revision(template):
@@ -19,7 +22,10 @@ def keep_pods(store, owner: dict, names: list[str], template: dict) -> tuple[int
         if not store.lookup(PODS, namespace, name):
             new = copy.deepcopy(template)
             new["metadata"] = {**(new.get("metadata") or {}), **metadata(owner, name)}
-            store.create(PODS, namespace, new)
+            try:
+                store.create(PODS, namespace, new)
+            except ApiError as error:
+                events.refuse(store, owner, error.message)
     present = owned(store, PODS, owner)
     return len(present), len([pod for pod in present if _is_ready(pod)])
 
@@ -58,8 +64,3 @@ def labelled(template: dict, labels: dict) -> dict:
     """A pod template with more labels."""
     own = template.get("metadata") or {}
     return {**template, "metadata": {**own, "labels": {**(own.get("labels") or {}), **labels}}}
-
-
-def digest(value) -> str:
-    """A short name for a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:10]

@@ -43,6 +43,9 @@ CRON_JOBS = Resource("batch/v1", "cronjobs", "CronJob", short_names=("cj",))
 INGRESSES = Resource("networking.k8s.io/v1", "ingresses", "Ingress", short_names=("ing",))
 INGRESS_CLASSES = Resource("networking.k8s.io/v1", "ingressclasses", "IngressClass", _CLUSTER)
 STORAGE_CLASSES = Resource("storage.k8s.io/v1", "storageclasses", "StorageClass", _CLUSTER, ("sc",))
+ROLES = Resource(_RBAC, "roles", "Role")
+CLUSTER_ROLES = Resource(_RBAC, "clusterroles", "ClusterRole", _CLUSTER)
+BINDINGS = Resource(_RBAC, "clusterrolebindings", "ClusterRoleBinding", _CLUSTER)
 ACCESS_REVIEWS = Resource(
     "authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", _CLUSTER
 )
@@ -80,10 +83,10 @@ BUILT_IN = (
     Resource("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", short_names=("netpol",)),
     Resource("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", short_names=("pdb",)),
     STORAGE_CLASSES,
-    Resource(_RBAC, "roles", "Role"),
+    ROLES,
     Resource(_RBAC, "rolebindings", "RoleBinding"),
-    Resource(_RBAC, "clusterroles", "ClusterRole", _CLUSTER),
-    Resource(_RBAC, "clusterrolebindings", "ClusterRoleBinding", _CLUSTER),
+    CLUSTER_ROLES,
+    BINDINGS,
     ACCESS_REVIEWS,
     DEFINITIONS,
 )

@@ -1,34 +1,43 @@
 """The HTTP server on loopback, and what tests see of it."""
 
+import base64
 import contextlib
 import copy
 import http.server
 import json
+import ssl
 import sys
 import threading
 import traceback
 import urllib.parse
 from collections.abc import Callable
 
-from tests.kube import api, namespaces
+import trustme
+
+from tests.kube import access, api, namespaces
 from tests.kube.errors import ApiError
 from tests.kube.store import Store
 
 
 class KubeServer:
-    """A Kubernetes API for real clients, without schemas, quotas, access rules or conflicts.
+    """A Kubernetes API for real clients, without schemas, quotas or conflicts.
+
+    With `tls` it speaks HTTPS, without which no client sends a token.
 
     requests   (method, path) of every request, in order
+    asked      what those who bear a ServiceAccount's token have done, as RBAC names it
     intercept  None, or a function of (method, path, query) that may return (or raise) the
                ApiError to answer with; it may also just wait
     """
 
-    def __init__(self):
+    def __init__(self, tls: bool = False):
         self.requests: list[tuple[str, str]] = []
+        self.asked: set[access.Asked] = set()
         self.intercept: Callable[[str, str, dict], ApiError | None] | None = None
         self._store = Store()
         self._http = _HttpServer(("127.0.0.1", 0), _Exchange)
         self._http.kube = self
+        self._authority = _secure(self._http) if tls else None
 
     def __enter__(self):
         threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
@@ -42,7 +51,8 @@ class KubeServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        scheme = "https" if self._authority else "http"
+        return f"{scheme}://127.0.0.1:{self._http.server_port}"
 
     def kubeconfig(self, path) -> str:
         """Write a kubeconfig file for this server and return its path.
@@ -50,12 +60,16 @@ class KubeServer:
         Clients cache what kinds there are below HOME, by host and port: give each server's
         clients a HOME of their own.
         """
+        cluster, user = {"server": self.url}, {}
+        if self._authority:
+            cluster["certificate-authority-data"] = self._authority
+            user = {"username": "admin", "password": "any"}  # else kubectl would ask for them
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": self.url}}],
-            "users": [{"name": "test", "user": {}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": user}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         }
         with open(path, "w") as file:
@@ -94,7 +108,20 @@ class KubeServer:
         if error:
             raise error
         with self._store.changed:
-            return api.answer(self._store, request)
+            return api.answer(self._store, request, self.asked)
+
+
+def _secure(server) -> str:
+    """Let the server speak TLS; gives its authority's certificate as base64.
+
+    Clients send tokens in no other way.
+    """
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    # Each handshake in its connection's own thread, not in the one that accepts.
+    server.socket = context.wrap_socket(server.socket, True, do_handshake_on_connect=False)
+    return base64.b64encode(authority.cert_pem.bytes()).decode()
 
 
 class _HttpServer(http.server.ThreadingHTTPServer):
@@ -104,7 +131,7 @@ class _HttpServer(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         # Clients hang up on watches once they have seen enough.
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):
             super().handle_error(request, client_address)
 
 
@@ -139,7 +166,9 @@ class _Exchange(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         content_type = self.headers.get("Content-Type") or ""
         path = urllib.parse.unquote(url.path)
-        return api.Request(self.command, path, query, content_type, body)
+        scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
+        token = token if scheme == "Bearer" else ""
+        return api.Request(self.command, path, query, content_type, body, token)
 
     def _send(self, code, content_type, content):
         self.send_response(code)

@@ -10,13 +10,14 @@ import threading
 import uuid
 from typing import NamedTuple
 
-from tests.kube import defaults, merge, namespaces, workloads
+from tests.kube import defaults, merge, namespaces, pod_security, workloads
 from tests.kube.errors import ApiError
 from tests.kube.resources import (
     BUILT_IN,
     DEFINITIONS,
     INGRESS_CLASSES,
     NAMESPACES,
+    PODS,
     SERVICES,
     STORAGE_CLASSES,
     Resource,
@@ -107,6 +108,8 @@ class Store:
         metadata.update(uid=str(uuid.uuid4()), creationTimestamp=_now(), generation=1)
         if resource.namespaced:
             metadata["namespace"] = namespace
+        if resource == PODS:
+            pod_security.check(self, namespace, obj)
         defaults.fill(resource, obj)
         return obj if dry_run else self._write("ADDED", resource, obj)
 

@@ -4,6 +4,7 @@ import copy
 
 from tests.kube import children, events
 from tests.kube import resources as kinds
+from tests.kube.names import digest
 
 ORDER = "deployment.kubernetes.io/revision"
 
@@ -49,8 +50,8 @@ def _deployment_status(deployment, current, every, rolled_out):
 def _replica_set_of(store, deployment):
     """The ReplicaSet of the Deployment's present template, at the wanted scale."""
     metadata, spec = deployment["metadata"], deployment["spec"]
-    digest = children.digest(spec["template"])
-    name = f"{metadata['name']}-{digest}"
+    template_hash = digest(spec["template"])
+    name = f"{metadata['name']}-{template_hash}"
     found = store.lookup(kinds.REPLICA_SETS, metadata["namespace"], name)
     revision = _next_revision(store, deployment, found)
     if found:
@@ -58,7 +59,7 @@ def _replica_set_of(store, deployment):
         found = {**found, "metadata": {**found["metadata"], "annotations": annotations}}
         _scale(store, found, spec["replicas"])
     else:
-        template = children.labelled(spec["template"], {"pod-template-hash": digest})
+        template = children.labelled(spec["template"], {"pod-template-hash": template_hash})
         labels = template["metadata"]["labels"]
         new = {
             "metadata": {
@@ -96,7 +97,7 @@ def _scale(store, replica_set, replicas):
 def _replica_set(store, replica_set):
     metadata, spec = replica_set["metadata"], replica_set["spec"]
     names = [
-        f"{metadata['name']}-{children.digest([metadata['uid'], number])[:5]}"
+        f"{metadata['name']}-{digest([metadata['uid'], number])[:5]}"
         for number in range(spec["replicas"])
     ]
     total, ready = children.keep_pods(store, replica_set, names, spec["template"])
@@ -119,7 +120,7 @@ def _stateful_set(store, stateful_set):
     for claim in spec.get("volumeClaimTemplates") or []:
         for name in names:
             _make_claim(store, metadata["namespace"], claim, name)
-    revision = children.digest(spec["template"])
+    revision = digest(spec["template"])
     template = children.labelled(spec["template"], {children.REVISION_LABEL: revision})
     total, ready = children.keep_pods(store, stateful_set, names, template)
     store.set_status(
@@ -148,8 +149,8 @@ def _make_claim(store, namespace, claim, pod_name):
 
 def _daemon_set(store, daemon_set):
     metadata, template = daemon_set["metadata"], daemon_set["spec"]["template"]
-    name = f"{metadata['name']}-{children.digest(metadata['uid'])[:5]}"
-    template = children.labelled(template, {children.REVISION_LABEL: children.digest(template)})
+    name = f"{metadata['name']}-{digest(metadata['uid'])[:5]}"
+    template = children.labelled(template, {children.REVISION_LABEL: digest(template)})
     total, ready = children.keep_pods(store, daemon_set, [name], template)
     store.set_status(
         kinds.DAEMON_SETS,
@@ -168,11 +169,11 @@ def _daemon_set(store, daemon_set):
 
 def _job(store, job):
     metadata = job["metadata"]
-    name = f"{metadata['name']}-{children.digest(metadata['uid'])[:5]}"
+    name = f"{metadata['name']}-{digest(metadata['uid'])[:5]}"
     children.keep_pods(store, job, [name], job["spec"]["template"])
-    pod = store.find(kinds.PODS, metadata["namespace"], name)
+    pod = store.lookup(kinds.PODS, metadata["namespace"], name)
     status = {"startTime": metadata["creationTimestamp"]}
-    match pod["status"]["phase"]:
+    match pod and pod["status"]["phase"]:
         case "Succeeded":
             done = {"succeeded": 1, "completionTime": metadata["creationTimestamp"]}
             status |= done | {"conditions": [_condition("Complete", True, "CompletionsReached")]}
@@ -180,9 +181,19 @@ def _job(store, job):
             failed = _condition("Failed", True, "BackoffLimitExceeded")
             failed["message"] = "Job has reached the specified backoff limit"
             status |= {"failed": 1, "conditions": [failed]}
+        case None:
+            status |= {"active": 0}
         case _:
             status |= {"active": 1, "ready": 0}
     store.set_status(kinds.JOBS, job, status)
+
+
+def _namespace(store, namespace):
+    """Controllers go on trying: labels that have changed may let pods in."""
+    workloads = [kind for kind in _CONTROLLERS if kind not in (kinds.NAMESPACES, kinds.PODS)]
+    for kind in reversed(workloads):  # those of pods before those of them
+        for obj in store.select(kind, namespace["metadata"]["name"]):
+            follow(store, kind, obj)
 
 
 def _condition(type_, holds, reason):
@@ -190,6 +201,7 @@ def _condition(type_, holds, reason):
 
 
 _CONTROLLERS = {
+    kinds.NAMESPACES: _namespace,
     kinds.PODS: events.warn,
     kinds.DEPLOYMENTS: _deployment,
     kinds.REPLICA_SETS: _replica_set,

@@ -1,0 +1,249 @@
+"""What Caelus needs in the cluster: with the printed account, and nothing more, all of it works."""
+
+import contextlib
+import datetime
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from caelus import drift, rbac
+from caelus.cli import main
+from caelus.models import Deployment, Job, now
+from caelus.process import Tools
+from tests.kube import ApiError, KubeServer
+from tests.kube.access import Asked, granted_by
+from tests.made_charts import LABELS, POD, make_chart, named, of_pods
+from tests.program import ROOT, wait_until
+from tests.test_drift import RECORDING, REPLICAS, Scene, one_database, told
+from tests.tools import HELM_MAJORS, tool_directory
+
+ONCE = POD | {"restartPolicy": "Never"}
+ALL_PODS = {"selector": {"matchLabels": LABELS}}
+TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "{{ .Release.Name }}"}
+ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "{{ .Release.Name }}"}
+RULE = {"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "list", "watch"]}
+HTTP = [{"name": "http", "port": 80}]
+
+
+def every_kind() -> list[dict]:
+    """One object of each kind that a chart may hold."""
+    job = of_pods("Job", ONCE, "batch/v1")
+    del job["spec"]["selector"]
+    hook = {"helm.sh/hook": "pre-install,pre-upgrade"}
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    web = {"selector": LABELS, "ports": HTTP}
+    found = [
+        named("ServiceAccount"),
+        named("ConfigMap", data={"a": "1"}),
+        named("Secret", stringData={"a": "1"}),
+        named("PersistentVolumeClaim", spec=claim),
+        named("Pod", spec=POD),
+        named("Service", spec=web),
+        of_pods("Deployment", POD | {"containers": [IMAGE]}, replicas=1),
+        of_pods("StatefulSet", replicas=1, serviceName="x"),
+        of_pods("DaemonSet"),
+        job | {"metadata": job["metadata"] | {"annotations": hook}},
+        named("CronJob", "batch/v1", spec={"schedule": "@daily", "jobTemplate": {"spec": {}}}),
+        named("HorizontalPodAutoscaler", "autoscaling/v2", spec={"scaleTargetRef": TARGET}),
+        named("Ingress", "networking.k8s.io/v1", spec={"rules": []}),
+        named("NetworkPolicy", "networking.k8s.io/v1", spec={"podSelector": {}}),
+        named("PodDisruptionBudget", "policy/v1", spec=ALL_PODS),
+        named("Role", "rbac.authorization.k8s.io/v1", rules=[RULE]),
+        named("RoleBinding", "rbac.authorization.k8s.io/v1", roleRef=ROLE, subjects=[]),
+    ]
+    changing = {"version": "{{ .Values.version }}"}
+    return [obj | {"metadata": obj["metadata"] | {"labels": changing}} for obj in found]
+
+
+IMAGE = {"name": "app", "image": "{{ .Values.image }}"}
+
+
+@contextlib.contextmanager
+def cluster(directory, major: str, settings):
+    """A cluster where Caelus has what `kube-rbac` prints, set up as that says; tools for it."""
+    directory.mkdir()
+    shell = directory / "caelus"
+    shell.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m caelus "$@"\n')
+    shell.chmod(0o755)
+    with KubeServer(tls=True) as api:
+        guide = [line for line in rbac.GUIDE.splitlines() if line.startswith("  ")]
+        script = "\n".join(["set -e", *guide]).replace(" caelus serve", " kubectl get namespaces")
+        env = os.environ | {
+            "KUBECONFIG": api.kubeconfig(directory / "admin"),
+            "HOME": str(directory),
+            "PATH": f"{directory}:{tool_directory(major)}:{os.environ['PATH']}",
+        }
+        done = subprocess.run(
+            ["bash", "-c", script], env=env, cwd=directory, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert api.asked == {Asked("list", "", "namespaces")}
+        api.asked.clear()
+        # What is done by hand is done by the admin.
+        scene = Scene(directory, RECORDING, major=major, KUBECONFIG=env["KUBECONFIG"])
+        programs = {"helm": scene.tools.config.helm, "kubectl": scene.tools.config.kubectl}
+        account = {"kubeconfig": str(directory / "caelus.kubeconfig")}
+        scene.tools = Tools(settings._replace(**programs, **account))
+        scene.api = api
+        yield scene
+
+
+def printed() -> set[Asked]:
+    return {asked for obj in rbac.objects() if "rules" in obj for asked in granted_by(obj)}
+
+
+IMAGES = ("busybox", "busybox", "never:1", "fail:1", "busybox")  # of templates 1 to 5
+ISOLATION = {"quota": {"pods": 9}, "limits": {"default": {"cpu": 1}}}  # of the first
+
+
+def publish(rest, chart: str) -> None:
+    """A product for each major of helm, with the same templates."""
+    rest("create-user", email="ada@example.org")
+    for product_id, major in enumerate(HELM_MAJORS, 1):
+        rest("create-product", name=f"App {major}")
+        for number, image in enumerate(IMAGES, 1):
+            answer = rest(
+                "create-template",
+                product_id=product_id,
+                chart_ref=chart,
+                chart_version=str(number),
+                default_values_json={"image": image, "version": f"v{number}"},
+                capabilities_json={"isolation": ISOLATION if number == 1 else {}},
+                health_timeout_sec=20 if image == "busybox" else 2,
+            )
+            assert answer.ok, answer.sentence
+
+
+def live_through(rest, scene, product_id: int, chart: str) -> None:
+    """All that can happen to a deployment."""
+    first = len(IMAGES) * (product_id - 1)
+    mine = {"user_id": 1, "deployment_id": product_id}
+    domain = f"d{product_id}.example.org"
+    answer = rest("create-deployment", user_id=1, desired_template_id=first + 1, domainname=domain)
+    uid = answer.document["deployment_uid"]
+    assert outcome(scene) == "ready"
+    scene.api.intercept = older_server
+    for number, expected in ((2, "ready"), (3, "image_pull"), (4, "crash_loop"), (5, "ready")):
+        assert rest("update-deployment", **mine, desired_template_id=first + number).ok
+        assert outcome(scene) == expected
+        scene.api.intercept = None
+    assert len(told("rolled_back")) == 2 * product_id
+    look_for_drift(scene, product_id)
+    lock(scene, product_id, chart)
+    rest("update-deployment", **mine, domainname=f"x{domain}")
+    assert outcome(scene) == "ready"
+    assert len(told("unlocked")) == product_id
+    assert rest("delete-deployment", **mine).ok
+    with scene.api.hold_namespaces():
+        assert outcome(scene) == "namespace_terminating"
+    Job.update(run_after=now()).execute()
+    assert outcome(scene) == "deleted"
+    assert scene.api.objects("v1", "secrets", uid) == []
+
+
+def older_server(method: str, path: str, query: dict) -> ApiError | None:
+    """As before Kubernetes 1.32: clients list first, then watch."""
+    if "sendInitialEvents" in query:
+        message = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless"
+        return ApiError(422, "Invalid", f"{message} the WatchList feature gate is enabled")
+    return None
+
+
+def outcome(scene) -> str:
+    """The status that a reconcile ends with, or the code of what went wrong."""
+    deployment = scene.reconcile()
+    if deployment.cause and deployment.cause["code"] in ("admission_denied", "internal"):
+        return deployment.last_error
+    return deployment.cause["code"] if deployment.cause else deployment.status
+
+
+def look_for_drift(scene, deployment_id: int) -> None:
+    deployment = Deployment.get_by_id(deployment_id)
+    uid = deployment.deployment_uid
+    assert drift.sweep(scene.tools) == 0
+    assert drift.deep(scene.tools, deployment) is None
+    scene.run("kubectl", "delete", "configmap", uid, "--namespace", uid)
+    scene.run("kubectl", "patch", "deployment", uid, "--namespace", uid, "-p", REPLICAS)
+    tomorrow = now() + datetime.timedelta(days=1)
+    assert drift.compare_next(scene.tools, tomorrow) == 1
+    assert outcome(scene) == "ready"
+
+
+def lock(scene, deployment_id: int, chart: str) -> None:
+    """Leave the release as a helm of Caelus does that was killed."""
+    uid = Deployment.get_by_id(deployment_id).deployment_uid
+    words = ("upgrade", uid, chart, "--namespace", uid, "--set", "image=never:1", "--wait")
+    command = [scene.tools.config.helm, *words]
+    child = subprocess.Popen(command, env=scene.env, start_new_session=True)
+    wait_until(lambda: "pending-upgrade" in statuses(scene, uid))
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    Deployment.update(acting_since=now() - datetime.timedelta(hours=1)).execute()
+
+
+def statuses(scene, uid: str) -> set[str]:
+    """Those of the release's revisions."""
+    secrets = scene.api.objects("v1", "secrets", uid)
+    return {secret["metadata"]["labels"].get("status") for secret in secrets}
+
+
+@pytest.mark.slow
+@one_database
+def test_with_the_printed_account_all_works_and_nothing_in_it_is_too_much(
+    rest, settings, tmp_path, monkeypatch
+):
+    chart = make_chart(tmp_path / "all", *every_kind())
+    publish(rest, chart)
+    asked = set()
+    for product_id, major in enumerate(HELM_MAJORS, 1):
+        with cluster(tmp_path / major, major, settings) as scene:
+            monkeypatch.setenv("HOME", str(tmp_path / major))
+            live_through(rest, scene, product_id, chart)
+            asked |= scene.api.asked
+    assert asked == printed()
+
+
+@pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
+def scene(request, tmp_path, settings, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / request.param))
+    with cluster(tmp_path / request.param, request.param, settings) as scene:
+        yield scene
+
+
+def deploy(rest, chart: str) -> None:
+    rest("create-user", email="ada@example.org")
+    rest("create-product", name="App")
+    rest("create-template", product_id=1, chart_ref=chart, chart_version="1")
+    domain = "a.example.org"
+    assert rest("create-deployment", user_id=1, desired_template_id=1, domainname=domain).ok
+
+
+@one_database
+def test_without_its_role_caelus_is_told_what_it_may_not_do(rest, scene, tmp_path):
+    scene.run("kubectl", "delete", "clusterrolebinding", "caelus")
+    deploy(rest, make_chart(tmp_path / "app", of_pods("Deployment", replicas=1)))
+    refusal = outcome(scene)
+    assert 'User "system:serviceaccount:caelus:caelus" cannot' in refusal
+    assert 'resource "namespaces"' in refusal
+
+
+@one_database
+def test_a_chart_cannot_give_its_pods_more_than_caelus_has(rest, scene, tmp_path):
+    more = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}
+    role = named("Role", "rbac.authorization.k8s.io/v1", rules=[more])
+    deploy(rest, make_chart(tmp_path / "app", role))
+    assert "attempting to grant RBAC permissions not currently held" in outcome(scene)
+    deployment = Deployment.get()
+    assert deployment.cause["code"] == "admission_denied"
+    assert deployment.cause["object"] == f"Role {deployment.deployment_uid}"
+
+
+def test_what_is_printed_is_comments_and_yaml(settings, capsys):
+    assert main(["kube-rbac"]) == 0
+    comments, *documents = capsys.readouterr().out.split("---\n")
+    assert all(line.startswith("#") for line in comments.splitlines())
+    assert [yaml.safe_load(text) for text in documents] == rbac.objects()
