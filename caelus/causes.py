@@ -8,14 +8,14 @@ import re
 from dataclasses import asdict, dataclass
 
 from caelus import symptoms, wording
-from caelus.errors import CaelusError, ReconcileError
+from caelus.errors import CaelusError, ReconcileError, Unavailable
 from caelus.evidence import Evidence
 from caelus.process import ToolError, Tools, ToolTimeout
 from caelus.wording import Finding, one_line
 
 LONGEST = 500
 ASK_SECONDS = 10
-LOG_LINES, LINES_READ = 20, 100
+LOG_LINES, LINES_READ, READ = 20, 100, 10_000
 KINDS = "pods,jobs,replicasets,statefulsets,daemonsets,persistentvolumeclaims,services,events"
 
 # Code: (heals, hint). What heals may come right while nobody changes anything: a registry, a
@@ -84,7 +84,10 @@ def find(tools: Tools, namespace: str, error: Exception) -> Cause:
     """
     found = _told(error)
     if found is None:
-        return diagnose(error, *gather(tools, namespace))
+        try:
+            return diagnose(error, *gather(tools, namespace))
+        except ToolError as e:
+            return _unseen(error, e)
     if found[0] == "namespace_terminating":  # what holds it is not in helm's words
         return diagnose(error, _namespace(tools, namespace))
     return _cause(*found)
@@ -93,12 +96,21 @@ def find(tools: Tools, namespace: str, error: Exception) -> Cause:
 def gather(tools: Tools, namespace: str) -> tuple[list[dict], str]:
     """What is in the namespace, and the end of the log of what crashed there last.
 
-    At most two calls of kubectl, for neither Secrets nor ConfigMaps; what can't be had is empty.
-    Raises only Cancelled.
+    At most two calls of kubectl, for neither Secrets nor ConfigMaps; a log that can't be had is
+    empty. Raises Cancelled, and ToolError where the cluster does not answer.
     """
-    objects = _items(_ask(tools, namespace, "get", KINDS, "--output=json"))
+    flags = ("--namespace", namespace, f"--request-timeout={ASK_SECONDS - 2}s")
+    objects = _items(tools.kubectl("get", KINDS, "--output=json", *flags, timeout=ASK_SECONDS))
     crashed = Evidence.of(objects).crashed()
     return objects, _ask(tools, namespace, *_log_of(*crashed)) if crashed else ""
+
+
+def _unseen(error: Exception, failure: ToolError) -> Cause:
+    """The cause where nothing can be seen: that the cluster has gone, if that is why."""
+    told = wording.told(_text(failure))
+    if told is not None and told[0] == "cluster_unreachable":
+        return _cause(*told)
+    return diagnose(error, [])
 
 
 def diagnose(error: Exception, objects: list[dict], logs: str = "") -> Cause:
@@ -154,6 +166,8 @@ def _told(error: Exception) -> Finding | None:
     """What needs no look at the cluster."""
     if not isinstance(error, CaelusError):
         return "internal", None, "an internal error of Caelus"
+    if isinstance(error, Unavailable):
+        return "internal", None, error.detail
     code = getattr(error, "code", None)
     code = _SAME.get(code, code)
     if code is None and not isinstance(error, ReconcileError):
@@ -168,7 +182,7 @@ def _text(error: CaelusError) -> str:
     """What a program said, but for its warnings and what it logged on the way."""
     lines = f"{error.detail}\n{getattr(error, 'output', '')}".splitlines()
     said = [line[: wording.READ] for line in lines if not _LOGGED.match(line)]
-    return "\n".join(said[:LINES_READ])
+    return "\n".join(said[:LINES_READ])[:READ]
 
 
 def _otherwise(error: CaelusError, evidence: Evidence) -> Finding:

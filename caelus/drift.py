@@ -130,8 +130,7 @@ def _is_missing(difference: str) -> bool:
 
 def _is_under_way(release: Release, at: datetime.datetime) -> bool:
     """Whether somebody's helm may still be at it: then it is not for Caelus to unlock it."""
-    recent = release.updated is not None and release.updated > at - recovery.PATIENCE
-    return release.status.startswith("pending-") and recent
+    return release.status in recovery.PENDING and recovery.is_held(release.updated, None, None, at)
 
 
 def _settled() -> list[Deployment]:

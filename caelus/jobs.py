@@ -18,7 +18,7 @@ OPEN = (QUEUED, RUNNING)
 CHANNEL = "caelus_jobs"  # on which Postgres tells all processes of a job
 LEASE = datetime.timedelta(seconds=45)
 FIRST_PAUSE = datetime.timedelta(seconds=10)
-SOON, LONGEST_SOON = datetime.timedelta(seconds=1), datetime.timedelta(seconds=30)
+SOON, LONGEST_SOON = datetime.timedelta(seconds=1), datetime.timedelta(minutes=2)
 LONGEST_PAUSE = datetime.timedelta(minutes=10)
 KEPT = datetime.timedelta(days=90)  # as events are
 
@@ -181,11 +181,11 @@ def fail(job: Job, error: str, cause: dict | None = None) -> bool:
 def postpone(
     job: Job, error: str, cause: dict | None = None, soon: bool = False, futile: bool = False
 ) -> bool:
-    """Queue the job again, due after its pause, or `soon`: within half a minute.
+    """Queue the job again, due after its pause, or `soon`: after seconds at first.
 
     `futile`: only a change can help, which is tried a few times all the same.
     """
-    due = clock() + (min(SOON * job.attempt, LONGEST_SOON) if soon else pause(job.attempt))
+    due = clock() + (_short_pause(job.attempt) if soon else pause(job.attempt))
     log.info("job %d of deployment %d tried again at %s", job.id, job.deployment_id, due)
     changes = {"last_error": error, "cause": cause, "run_after": due}
     return _release(job, status=QUEUED, futile=job.futile + futile, **changes)
@@ -210,6 +210,10 @@ def pause(attempt: int) -> datetime.timedelta:
     Up to a fifth longer, by chance, so that what failed together is not tried together.
     """
     return min(FIRST_PAUSE * 2 ** min(attempt - 1, 20), LONGEST_PAUSE) * random.uniform(1, 1.2)
+
+
+def _short_pause(attempt: int) -> datetime.timedelta:
+    return min(SOON * 1.5 ** min(attempt - 1, 20), LONGEST_SOON)
 
 
 def _release(job: Job, **changes) -> bool:

@@ -60,21 +60,33 @@ def fences(tools: Tools) -> dict[str, list[dict]]:
 
 
 def delete_namespace(tools: Tools, name: str, seconds: int) -> None:
-    """Delete the namespace and wait at most `seconds` for its end; one not there is fine."""
+    """Delete the namespace and wait at most `seconds` for its end; one not there is fine.
+
+    Raises ToolError while it is still there.
+    """
+    wait = ("--wait=true", f"--timeout={seconds}s") if seconds else ("--wait=false",)
     try:
         tools.kubectl(
-            *("delete", "namespace", name, "--ignore-not-found", "--wait=true"),
-            f"--timeout={seconds}s",
-            timeout=seconds + 30,
+            *("delete", "namespace", name, "--ignore-not-found", *wait), timeout=seconds + 30
         )
+        if seconds == 0 and _is_there(tools, name):
+            raise _terminating(name)
     except ToolError as e:
         if "timed out waiting" in e.output:
-            raise ToolError(
-                f"namespace {name} is still terminating after {seconds} s; what blocks it "
-                f"is in its conditions: kubectl get namespace {name} --output yaml",
-                e.output,
-            ) from None
+            raise _terminating(name) from None
         raise _explained(f"cannot delete namespace {name}", e) from None
+
+
+def _is_there(tools: Tools, namespace: str) -> bool:
+    arguments = ("get", "namespace", namespace, "--ignore-not-found", "--output", "name")
+    return bool(tools.kubectl(*arguments, timeout=30).strip())
+
+
+def _terminating(name: str) -> ToolError:
+    return ToolError(
+        f"namespace {name} is still terminating; what blocks it is in its conditions: "
+        f"kubectl get namespace {name} --output yaml"
+    )
 
 
 def _explained(what: str, error: ToolError) -> ToolError:

@@ -24,6 +24,7 @@ from caelus.errors import Cancelled, ReconcileError
 log = logging.getLogger("caelus.process")
 OWNER = "STARTED_BY_CAELUS"  # in a child's environment: for which job's attempt it was started
 _first_use = threading.Lock()
+LINES, LONG = 100, 2000  # of what a program says: it may repeat megabytes of values
 GRACE_SECONDS = 10  # between SIGTERM, on which helm marks its release failed, and SIGKILL
 _LOGGED = re.compile(r"WARNING|level=WARN|[IWE]\d{4} ")
 _NOISE = re.compile(
@@ -85,7 +86,7 @@ class Tools:
             why = self._wait(child, started + timeout)
             seconds = time.monotonic() - started
             log.info("%s: exit %d after %.1f s", shown, child.returncode, seconds)
-            stdout, stderr = _text(output), _text(errors)
+            stdout, stderr = _text(output), bounded(_text(errors))
         if why is Cancelled:
             raise Cancelled(f"{name} was stopped because Caelus is stopping")
         if why is ToolTimeout:
@@ -134,6 +135,8 @@ class Tools:
             "HELM_CONFIG_HOME": str(home / "config"),
             "HELM_DATA_HOME": str(home / "data"),
             "HELM_NO_PLUGINS": "1",
+            "HELM_DRIVER": "secret",  # where `releases` looks for what helm has stored
+            "HELM_DEBUG": "false",
             "KUBECACHEDIR": str(self.config.data_dir.absolute() / "kubectl"),
             OWNER: self.owner,
             "NO_COLOR": "1",
@@ -180,6 +183,14 @@ def _scratch(text: str = ""):
 def _text(file) -> str:
     file.seek(0)
     return file.read().decode(errors="replace")
+
+
+def bounded(text: str) -> str:
+    """The first and the last lines of a long text, each as far as anybody reads it."""
+    lines = text.splitlines(keepends=True)
+    if len(lines) > 2 * LINES:
+        lines = [*lines[:LINES], "...\n", *lines[-LINES:]]
+    return "".join(line if len(line) <= LONG else f"{line[:LONG]}...\n" for line in lines)
 
 
 def _end(child: subprocess.Popen, ended: threading.Event) -> None:

@@ -4,6 +4,7 @@ A job is claimed, its deployment read, helm and kubectl run with no transaction 
 outcome recorded, but only if this worker still holds the job.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import logging
@@ -28,12 +29,14 @@ from caelus.errors import Busy, CaelusError, Cancelled, Unavailable
 from caelus.models import DELETED, DELETING, ERROR, READY, Deployment, Job, Template, now
 from caelus.process import ToolError, Tools
 from caelus.recovery import (
+    PENDING,
     Action,
+    Revision,
     Wanted,
-    after_failure,
     decide,
     is_held,
     last_good,
+    newest,
     status_of,
 )
 from caelus.releases import ReleaseBusy
@@ -41,27 +44,31 @@ from caelus.values import policy
 
 log = logging.getLogger("caelus.reconcile")
 HEALTH_TIMEOUT_SECONDS = 300
-PATIENCE_SECONDS = 2  # of a worker, who has other jobs to do
+PATIENCE_SECONDS = 2  # of a worker, who has other jobs to do; after its first attempt none
 RECORD_AGAIN_SECONDS = 1
 ATTEMPTS = 3  # where only a change can help
 _CONFLICT = re.compile(r"apply failed with \d+ conflict", re.IGNORECASE)
-# What helm says to an upgrade of a release that a kill left locked.
-_LOCKED = re.compile("another operation .* in progress|has no deployed releases", re.IGNORECASE)
+_LOCKED = re.compile("another operation .{1,80} in progress", re.IGNORECASE)
 
 
 def run_due(
     worker: str,
     tools: Tools,
     at: datetime.datetime | None = None,
-    patience: int = PATIENCE_SECONDS,
+    patience: int | None = None,
 ) -> Deployment | None:
     """Work off the oldest job due by `at` (now); gives its deployment as it is then, or None.
 
-    A namespace that takes longer than `patience` to go is left to a later attempt.
+    A namespace that takes longer than `patience` seconds to go (a worker's own, if it is None)
+    is left to a later attempt.
     """
     with session():
         job = jobs.claim(worker, at)
-    return job and _run(job, tools, patience)
+    if job is None:
+        return None
+    if patience is None:
+        patience = PATIENCE_SECONDS if job.attempt == 1 else 0
+    return _run(job, tools, patience)
 
 
 def run_now(worker: str, tools: Tools, deployment_id: int, patience: int) -> Deployment:
@@ -87,21 +94,29 @@ def _reason(deployment: Deployment) -> str:
 
 
 def _run(job: Job, tools: Tools, patience: int) -> Deployment:
-    with session():
-        deployment = deployments.get_any(job.deployment_id)
-    what = f"deployment {deployment.id} ({deployment.deployment_uid})"
-    log.info("%s: %s starts, job %d, attempt %d", what, job.reason, job.id, job.attempt)
     try:
+        with session():
+            deployment = deployments.get_any(job.deployment_id)
         with events.by(job.locked_by), leases.kept(job, tools) as held:
-            _begin(deployment)
-            attempt = Attempt(deployment, held, patience, correcting=job.reason == "drift")
-            cause = attempt.run()
-            after = _insist(lambda: _record(job, attempt, cause), held)
+            return _attempted(job, Attempt(job, deployment, held, patience))
     except Cancelled:
-        with session(), transaction():
-            jobs.hand_back(job)
-        log.info("%s: stopped, job %d goes back to the queue", what, job.id)
+        with events.by(job.locked_by), session(), transaction():
+            _hand_back(job)
         return deployment
+    except Exception:
+        # Not to wait for the end of the lease: this worker goes on, and renews it no more.
+        with contextlib.suppress(Exception), session(), transaction():
+            jobs.postpone(job, causes.INTERNAL.message, causes.INTERNAL.document())
+        raise
+
+
+def _attempted(job: Job, attempt: "Attempt") -> Deployment:
+    d = attempt.deployment
+    what = f"deployment {d.id} ({d.deployment_uid})"
+    log.info("%s: %s starts, job %d, attempt %d", what, job.reason, job.id, job.attempt)
+    _begin(d)
+    cause = attempt.run()
+    after = _insist(lambda: _record(job, attempt, cause), attempt.tools)
     if cause:
         log.warning("%s: %s failed: %s (%s)", what, job.reason, cause.message, cause.code)
     else:
@@ -111,23 +126,32 @@ def _run(job: Job, tools: Tools, patience: int) -> Deployment:
 
 def _begin(deployment: Deployment) -> None:
     """Note, before anything is done, that a lock on the release may be ours from now on."""
-    mine = (Deployment.id == deployment.id) & Deployment.acting_since.is_null()
+    begun = deployment.acting_since or now()
+    mine = Deployment.id == deployment.id
     with session():
-        Deployment.update(acting_since=now()).where(mine).execute()
+        Deployment.update(acting_since=begun, acting_until=None).where(mine).execute()
+
+
+def _hand_back(job: Job) -> None:
+    if jobs.hand_back(job):
+        # What ran was waited for: a lock that is made from now on is not ours.
+        Deployment.update(acting_until=now()).where(Deployment.id == job.deployment_id).execute()
+        message = f"{job.reason} was stopped along with Caelus; it goes back to the queue"
+        events.record(job.deployment_id, "interrupted", message)
+    log.info("job %d was stopped and goes back to the queue", job.id)
 
 
 class Attempt:
     """One try at making the cluster agree with one deployment."""
 
-    def __init__(self, deployment: Deployment, tools: Tools, patience: int, correcting: bool):
+    def __init__(self, job: Job, deployment: Deployment, tools: Tools, patience: int):
         self.deployment = deployment
         self.tools = tools
         self.patience = patience
         self.uid = deployment.deployment_uid
         self.template = deployment.desired_template
-        self.correcting = correcting  # to undo what others changed
+        self.correcting = job.reason == "drift"  # to undo what others changed
         self.owing = False  # a rollback that did not work, and so is to be tried again
-        self.upgrading = False  # helm may have changed the release
         self.revision: int | None = None  # of the release as this attempt leaves it, if healthy
         self.timeout = self.template.health_timeout_sec or HEALTH_TIMEOUT_SECONDS
 
@@ -144,23 +168,41 @@ class Attempt:
             return self._explained(e)
         return None
 
+    def _decide(self, wanted: Wanted) -> tuple[Action, list[Revision]]:
+        history = releases.history(self.tools, self.uid)
+        healthy = self.deployment.applied_template_id is not None
+        action = decide(status_of(history), wanted, healthy)
+        log.info("%s is %s, %s is wanted: %s", self.uid, status_of(history), wanted, action)
+        return action, history
+
     def _apply(self) -> None:
         values = deployments.check_values(self.deployment)
-        self._fence(self.template)
+        action, history = self._decide(Wanted.APPLY)
+        self._fence(self.template, anew=action != Action.INSTALL)
+        if action == Action.UNLOCK:
+            self._unlock(newest(history))
         try:
             self._upgrade(values)
         except ToolError as e:
             if _LOCKED.search(e.output):
-                self._unlock()
-            elif self._may_take_back(e):
-                self.correcting = True
-            else:
+                raise _busy(self.uid) from None  # since it was looked at
+            if not self._may_take_back(e):
                 raise
+            self._tell("taken_back", "fields that others had set are taken back")
+            self.correcting = True
             self._upgrade(values)
 
-    def _fence(self, template: Template) -> None:
+    def _remove(self) -> None:
+        action, _ = self._decide(Wanted.DELETE)
+        if action == Action.UNINSTALL:
+            helm.uninstall(self.tools, self.uid, self.timeout)
+        kubectl.delete_namespace(self.tools, self.uid, self.patience)
+
+    def _fence(self, template: Template, anew: bool) -> None:
+        """Fence the namespace; `anew`: there may be an older fence, of which some is to go."""
         objects = self._fence_of(template)
-        kubectl.apply_fence(self.tools, self.uid, objects, fence.surplus(objects))
+        surplus = fence.surplus(objects) if anew else []
+        kubectl.apply_fence(self.tools, self.uid, objects, surplus)
 
     def _fence_of(self, template: Template) -> list[dict]:
         return fence.objects(self.uid, template.capabilities_json, self.tools.config)
@@ -176,79 +218,92 @@ class Attempt:
         chart = helm.Chart(t.chart_ref, t.chart_version, t.chart_digest, plain_http)
         # Fields that others set are theirs in a server-side apply: it would be a conflict.
         force = self.correcting and releases.is_server_side(self.tools, self.uid)
-        self.upgrading = True
         self.revision = helm.upgrade(self.tools, self.uid, chart, values, self.timeout, force)
 
-    def _unlock(self) -> None:
+    def _unlock(self, locked: Revision) -> None:
         """Let helm go on from a release that a killed helm left locked.
 
         Raises ReleaseBusy where it may be the lock of a helm that somebody else runs.
         """
-        history = releases.history(self.tools, self.uid)
-        status = status_of(history)
-        if decide(status, Wanted.APPLY) != Action.UNLOCK:
-            return
-        newest = max(revision.number for revision in history)
-        lock = releases.stored(self.tools, self.uid, newest)
-        if is_held(releases.written_at(lock), self.deployment.acting_since, now()):
-            raise ReleaseBusy(f"another helm is at work on the release {self.uid}: it is {status}")
-        releases.unlock(self.tools, self.uid, lock)
-        self._tell("unlocked", f"revision {newest} was {status} with no helm at it: marked failed")
+        secret = releases.stored(self.tools, self.uid, locked.number)
+        self._refuse_held(locked, releases.deleted_at(secret))
+        releases.unlock(self.tools, self.uid, secret)
+        said = f"revision {locked.number} was {locked.status} with no helm at it: marked failed"
+        self._tell("unlocked", said)
 
-    def _remove(self) -> None:
-        helm.uninstall(self.tools, self.uid, self.timeout)
-        kubectl.delete_namespace(self.tools, self.uid, self.patience)
+    def _refuse_held(self, locked: Revision, deleted: datetime.datetime | None = None) -> None:
+        d = self.deployment
+        if is_held(deleted or locked.updated, d.acting_since, d.acting_until, now()):
+            raise _busy(self.uid)
 
     def _explained(self, error: Exception) -> Cause:
         try:
             cause = causes.find(self.tools, self.uid, error)
+            message = redact.scrub(cause.message, self.deployment, cause.object)
+            cause = dataclasses.replace(cause, message=message)
         except Cancelled:
             raise
         except Exception:  # a fault in the search for the cause must not strand the job
             log.exception("deployment %d: no cause found", self.deployment.id)
             cause = causes.INTERNAL
-        message = redact.scrub(cause.message, self.deployment)
-        if self.upgrading and cause.code not in ("cluster_unreachable", "release_busy"):
-            self._roll_back()
-        return dataclasses.replace(cause, message=message)
+        applying = self.deployment.deleted_at is None
+        if applying and self.deployment.applied_template_id and cause.code != "release_busy":
+            self._restore()
+        return cause
 
-    def _roll_back(self) -> None:
+    def _restore(self) -> None:
         """Bring back what was healthy, now that the evidence is taken."""
-        if self.deployment.applied_template_id is None:
-            return
         keep = policy(self.template.capabilities_json, "on_upgrade_failure") == "keep"
+        try:
+            action, history = self._decide(Wanted.RESTORE)
+            good = last_good(history, self.deployment.applied_revision)
+            if action == Action.ROLLBACK and good is not None and not keep:
+                self._roll_back(newest(history), good)
+        except ReleaseBusy:
+            log.info("%s is left to the helm that is at work on it", self.uid)
+        except ToolError as e:  # such as a cluster that is not there
+            log.warning(
+                "%s can't be rolled back: %s", self.uid, redact.scrub(e.detail, self.deployment)
+            )
+            self.owing = True
+
+    def _roll_back(self, failed: Revision, good: int) -> None:
+        if failed.status in PENDING:
+            self._refuse_held(failed)
         former = self.deployment.applied_template
         try:
             # Pods of the last good revision may need what the new fence does not let them.
-            if not keep and self._fence_of(former) != self._fence_of(self.template):
-                self._fence(former)
-            history = releases.history(self.tools, self.uid)
-            if after_failure(history, was_healthy=True, keep=keep) == Action.ROLLBACK:
-                good = last_good(history)
-                releases.rollback(self.tools, self.uid, good, self.timeout)
-                self.revision = 1 + max(revision.number for revision in history)
-                self._tell("rolled_back", f"went back to revision {good}, the last good one")
+            if self._fence_of(former) != self._fence_of(self.template):
+                self._fence(former, anew=True)
+            releases.rollback(self.tools, self.uid, good, self.timeout)
         except ToolError as e:
-            detail = redact.scrub(e.detail, self.deployment)
-            log.warning("deployment %d: %s", self.deployment.id, detail)
-            self._tell("rollback_failed", detail)
-            self.owing = True
+            self._tell("rollback_failed", redact.scrub(e.detail, self.deployment))
+            raise
+        self.revision = failed.number + 1
+        self._tell("rolled_back", f"went back to revision {good}, the last good one")
 
     def _tell(self, type: str, message: str) -> None:
-        with session(), transaction():
-            events.record(self.deployment.id, type, message)
+        def write() -> None:
+            with transaction():
+                events.record(self.deployment.id, type, message)
+
+        _insist(write, self.tools)
 
 
-def _insist(write, held: Tools) -> Deployment:
+def _busy(uid: str) -> ReleaseBusy:
+    return ReleaseBusy(f"another helm is at work on the release {uid}")
+
+
+def _insist(write, held: Tools):
     """Do `write` until the database takes it: minutes of helm's work hang on it."""
     while True:
         try:
             with session():
                 return write()
         except Unavailable as e:
-            log.warning("the outcome can't be recorded yet: %s", e.detail)
+            log.warning("what was done can't be recorded yet: %s", e.detail)
             if held.cancel.is_set():
-                raise Cancelled("stopped before the outcome was recorded") from None
+                raise Cancelled("stopped before it was recorded") from None
             time.sleep(RECORD_AGAIN_SECONDS)
 
 
@@ -269,11 +324,18 @@ def _record(job: Job, attempt: Attempt, cause: Cause | None) -> Deployment:
             cause=cause and cause.document(),
             **outcome,
         ).where(Deployment.id == deployment.id).execute()
-        if not _is_waiting(cause) or deployment.cause != cause.document():
+        if _is_news(job, deployment, cause):
             type = outcome["status"] if cause is None else "failed"
             message = cause.message if cause else f"{job.reason} done"
             events.record(deployment.id, type, message, cause and cause.document())
         return deployments.get_any(deployment.id)
+
+
+def _is_news(job: Job, deployment: Deployment, cause: Cause | None) -> bool:
+    """Not that it failed once more as before: that may go on for months."""
+    if cause is None or deployment.cause != cause.document():
+        return True
+    return job.attempt <= ATTEMPTS and not _is_waiting(cause)
 
 
 def _is_waiting(cause: Cause | None) -> bool:
@@ -291,15 +353,17 @@ def _close(job: Job, cause: Cause | None, futile: bool) -> bool:
 
 
 def _outcome(deployment: Deployment, cause: Cause | None) -> dict:
-    if cause is not None and deployment.deleted_at is not None:
-        return {"status": DELETING if _is_waiting(cause) else ERROR}
-    if cause is not None:
-        return {"status": ERROR}
-    if deployment.deleted_at is not None:
+    if cause is None and deployment.deleted_at is not None:
         return {"status": DELETED}
-    # Nothing of ours is at it now: a lock that comes later is somebody else's.
-    return {
-        "status": READY,
-        "applied_template": deployment.desired_template,
-        "acting_since": None,
-    }
+    if cause is None:
+        idle = {"acting_since": None, "acting_until": None}
+        return {"status": READY, "applied_template": deployment.desired_template} | idle
+    going = deployment.deleted_at is not None and _is_waiting(cause)
+    return {"status": DELETING if going else ERROR} | _acted(deployment, cause)
+
+
+def _acted(deployment: Deployment, cause: Cause) -> dict:
+    """Until when a lock may be ours; where it was another's, as it was before."""
+    if cause.code != "release_busy":
+        return {"acting_until": now()}
+    return {"acting_since": deployment.acting_since, "acting_until": deployment.acting_until}

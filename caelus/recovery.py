@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
 STATUSES = ("none", "deployed", "failed", *PENDING, "uninstalling", "superseded", "unknown")
-
-
 PATIENCE = datetime.timedelta(hours=1)  # with a helm that somebody else runs
 
 
 class Wanted(enum.StrEnum):
     APPLY = "apply"
     DELETE = "delete"
+    RESTORE = "restore"  # what was healthy, after an apply has failed and the evidence was taken
 
 
 class Action(enum.StrEnum):
@@ -31,23 +30,39 @@ class Action(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Revision:
+    """`updated` is when its helm began to write it, None where that is not known."""
+
     number: int
     status: str
+    updated: datetime.datetime | None = None
+
+
+def newest(history: list[Revision]) -> Revision:
+    """The newest revision; without any, number 0 with the status `none`."""
+    return max(history, key=lambda revision: revision.number, default=Revision(0, "none"))
 
 
 def status_of(history: list[Revision]) -> str:
     """The status of a release: that of its newest revision, `none` without any."""
-    if not history:
-        return "none"
-    status = max(history, key=lambda revision: revision.number).status
+    status = newest(history).status
     return status if status in STATUSES else "unknown"
 
 
-def decide(status: str, wanted: Wanted) -> Action:
-    """What to do about a release with `status`."""
-    if wanted == Wanted.DELETE:
-        # helm resumes an interrupted uninstall, and goes over every lock when it uninstalls.
-        return Action.DELETE_NAMESPACE if status == "none" else Action.UNINSTALL
+def decide(status: str, wanted: Wanted, healthy: bool) -> Action:
+    """What to do about a release with `status`, that once was `healthy` or never."""
+    match wanted:
+        case Wanted.APPLY:
+            return _apply(status)
+        case Wanted.DELETE:
+            # helm resumes an interrupted uninstall, and goes over every lock when it uninstalls.
+            return Action.DELETE_NAMESPACE if status == "none" else Action.UNINSTALL
+        case Wanted.RESTORE:
+            # A failed first install is retried in place: undoing it would take its volumes along.
+            changed = status in ("failed", "superseded", *PENDING)
+            return Action.ROLLBACK if healthy and changed else Action.KEEP
+
+
+def _apply(status: str) -> Action:
     if status == "none":
         return Action.INSTALL
     if status in ("deployed", "failed", "superseded"):
@@ -56,33 +71,31 @@ def decide(status: str, wanted: Wanted) -> Action:
     return Action.UNLOCK
 
 
+def last_good(history: list[Revision], applied: int | None) -> int | None:
+    """The revision to go back to; `applied` is the one that Caelus saw healthy last.
+
+    Helm leaves it `deployed` when one after it fails. A kill at the end of a rollback can leave
+    none so: then it is what was applied, or what once was deployed.
+    """
+    numbers = {status: [r.number for r in history if r.status == status] for status in STATUSES}
+    if numbers["deployed"]:
+        return max(numbers["deployed"])
+    if applied in numbers["superseded"]:
+        return applied
+    return max(numbers["superseded"], default=None)
+
+
 def is_held(
-    since: datetime.datetime | None, ours: datetime.datetime | None, at: datetime.datetime
+    since: datetime.datetime | None,
+    begun: datetime.datetime | None,
+    ended: datetime.datetime | None,
+    at: datetime.datetime,
 ) -> bool:
     """Whether a helm that Caelus did not start may still be at work behind a lock.
 
-    `since` is when the lock was written; `ours` when the first attempt of Caelus began that may
-    have left one, None if all ended by themselves. A lock of unknown age is nobody's.
+    `since` is when the lock was made. From `begun` to `ended` Caelus was at it itself: not at all
+    if `begun` is None, till it was killed if `ended` is. A lock of unknown age is nobody's.
     """
-    if since is None or (ours is not None and since >= ours.replace(microsecond=0)):
+    if since is None or since <= at - PATIENCE:
         return False
-    return since > at - PATIENCE
-
-
-def after_failure(history: list[Revision], was_healthy: bool, keep: bool) -> Action:
-    """What to do once an apply has failed and the evidence was taken.
-
-    Only an upgrade of what was healthy is rolled back; a failed first install is retried in
-    place, because undoing it would take its volumes along.
-    """
-    good = last_good(history)
-    newest = max((revision.number for revision in history), default=0)
-    if keep or not was_healthy or good is None or good == newest:
-        return Action.KEEP
-    return Action.ROLLBACK
-
-
-def last_good(history: list[Revision]) -> int | None:
-    """The newest revision that was once healthy: helm leaves it `deployed` when one after fails."""
-    good = [revision.number for revision in history if revision.status == "deployed"]
-    return max(good, default=None)
+    return begun is None or since < begun or (ended is not None and since > ended)

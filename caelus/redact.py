@@ -20,24 +20,30 @@ _SECRET_KEY = re.compile(
 )
 _SHORTEST = 4  # anything shorter says nothing, and would mask half of every sentence
 _LONG = 8  # anything longer is no part of another word by chance
+# Words of our own sentences: a value that is one of them, and no secret, need not be hidden.
+_OURS = frozenset(
+    "address being bound can't cluster container crash deleted exceeds exit failed fails hook "
+    "image line mounted namespace needs pulled quota ready refused release scheduled seconds started "
+    "still takes type volume waits".split()
+)
 _HTML = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}  # as Go writes them in JSON
 
 
-def scrub(sentence: str, deployment: Deployment) -> str:
+def scrub(sentence: str, deployment: Deployment, thing: str | None = None) -> str:
     """`sentence` without secrets, the user's values and what the defaults call a secret.
 
-    It comes out as one line of at most LONGEST characters. Where the secrets can't be known, that
-    is told in its place.
+    The name of the `thing` that it is about stays. It comes out as one line of at most LONGEST
+    characters. Where the secrets can't be known, that is told in its place.
     """
     template = deployment.desired_template
     try:
         secret = set(_leaves(secretvalues.everything_secret(deployment)))
     except SecretKeyError as e:
         return e.detail
-    found = secret | set(_leaves(deployment.user_values_json or {}))
+    found = secret | set(_leaves(deployment.user_values_json or {})) - _OURS
     found |= set(_secrets(template.default_values_json or {}))
     spoken = {deployment.domainname, deployment.deployment_uid, deployment.user.email}
-    spoken |= {template.chart_ref, template.chart_version}
+    spoken |= {template.chart_ref, template.chart_version, *(thing or "").split()} - secret
     spellings = {s for text in found - spoken for s in _spellings(text)}
     masked = {s for s in spellings - spoken if len(s) >= _SHORTEST and s in sentence}
     longest_first = sorted(spoken | masked, key=len, reverse=True)

@@ -94,7 +94,13 @@ def history(tools: Tools, release: str) -> list[Revision]:
         if "not found" in e.output.lower():
             return []
         raise ToolError(f"cannot read the release {release}: {reason(e)}", e.output) from None
-    return [Revision(int(row["revision"]), row["status"]) for row in json.loads(text)]
+    try:
+        return [
+            Revision(int(row["revision"]), row["status"], _moment(row.get("updated")))
+            for row in json.loads(text)
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ToolError(f"cannot read the release {release}: helm's answer is odd") from None
 
 
 def rollback(tools: Tools, release: str, revision: int, timeout: int) -> None:
@@ -121,11 +127,18 @@ def stored(tools: Tools, release: str, revision: int) -> dict:
         raise ToolError(f"cannot read the release {release}: {reason(e)}", e.output) from None
 
 
-def written_at(secret: dict) -> datetime.datetime | None:
-    """When helm wrote this Secret of a revision last, None if it does not say."""
-    labels = secret["metadata"]["labels"]
-    seconds = _number(labels.get("modifiedAt") or labels.get("createdAt"))
-    return seconds and datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+def _moment(text) -> datetime.datetime | None:
+    """A time as helm writes it into JSON; None for one that it has not set, and what is none."""
+    try:
+        moment = datetime.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo and moment.year > 1 else None
+
+
+def deleted_at(secret: dict) -> datetime.datetime | None:
+    """When the uninstall of a stored release began, None if there was none."""
+    return _moment(_opened(secret)["info"].get("deleted"))
 
 
 def unlock(tools: Tools, release: str, secret: dict) -> None:
@@ -146,8 +159,7 @@ def unlock(tools: Tools, release: str, secret: dict) -> None:
 
 def marked_failed(secret: dict) -> dict:
     """The Secret of a stored release with the status `failed`."""
-    stored = base64.b64decode(base64.b64decode(secret["data"]["release"]))
-    release = json.loads(gzip.decompress(stored))
+    release = _opened(secret)
     release["info"]["status"] = "failed"
     release["info"]["description"] = "interrupted; marked failed by Caelus"
     packed = gzip.compress(json.dumps(release, ensure_ascii=False).encode(), mtime=0)
@@ -155,3 +167,8 @@ def marked_failed(secret: dict) -> dict:
     metadata = secret["metadata"]
     labels = metadata["labels"] | {"status": "failed"}
     return secret | {"metadata": metadata | {"labels": labels}, "data": {"release": data}}
+
+
+def _opened(secret: dict) -> dict:
+    stored = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+    return json.loads(gzip.decompress(stored))

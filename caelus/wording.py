@@ -9,7 +9,7 @@ import re
 Finding = tuple[str, str | None, str]
 
 LONGEST = 200
-READ = 2000  # of a line; patterns take quadratic time on what somebody else wrote
+READ = 500  # of a line; patterns take quadratic time on what somebody else wrote
 _COLOURS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@|\b(?:Bearer|Basic) [\w.~+/=-]{6,}")
 _SOUNDS_SECRET = (  # but not the `secrets=5` of a quota
@@ -54,7 +54,12 @@ def unanswered(text: str) -> Finding | None:
 
 def hook(text: str) -> str | None:
     """The name of the Job or Pod that is the failed hook, "" if it is not named."""
-    if not re.search(r"failed (?:pre|post)-[a-z]+|(?:pre|post)-[a-z]+ hooks failed", text):
+    # Of an uninstall both majors say no more than that a Job failed: only hooks have it wait.
+    if not re.search(
+        r"failed (?:pre|post)-[a-z]+|(?:pre|post)-[a-z]+ hooks failed"
+        r"|cannot uninstall \S+: .*(?:job \S+ failed|resource (?:Job|Pod)/\S+ not ready)",
+        text,
+    ):
         return None
     named = re.search(r"(?:job|pod) (\S+) failed|resource (?:Job|Pod)/[^/\s]+/(\S+) not", text)
     return (named[1] or named[2]) if named else ""
@@ -186,7 +191,7 @@ _WORDS = [
     ("chart_not_found", rf'"{_REGISTRY}(?<=\.tgz)".*?{_OFFLINE}', _NO_ANSWER),
     ("chart_not_found", r'(?:path "|repo )(?P<chart>[^"\s]+)"? not found', _MISSING),
     ("chart_not_found", r'chart "(?P<chart>[^"]+)" (?:version|matching) .*not found', _MISSING),
-    ("chart_not_found", r"(?P<chart>[\w.:-]+/\S+[:@]\S+): not found", _MISSING),
+    ("chart_not_found", r"(?<!\S)(?P<chart>[\w.:-]+/\S+[:@]\S+): not found", _MISSING),
     (
         "chart_not_found",
         r"(?P<why>Chart\.yaml file is missing|unable to detect chart|missing in charts/ directory"
@@ -197,7 +202,7 @@ _WORDS = [
     ("cluster_unreachable", r"server (?P<cluster>\S+) was (?P<why>refused)", _NO_ANSWER),
     (
         "cluster_unreachable",
-        r"kubectl took longer than",
+        r"kubectl took longer than|cannot read the release \S+: helm took longer than",
         "the cluster can't be reached (no answer in time)",
     ),
     (

@@ -221,6 +221,9 @@ class Scene:
         self.calls_file.write_text("")
         return [line for line in lines if not line.startswith("helm version")]
 
+    def all_calls(self) -> list[str]:
+        return self.calls_file.read_text().splitlines()
+
     def run(self, tool: str, *arguments: str) -> str:
         command = [str(self.calls_file.parent / tool), *arguments]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60)

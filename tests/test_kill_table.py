@@ -34,7 +34,7 @@ child=$!
 trap 'kill -TERM $child; wait $child; echo "end {tool} $1 $$" >> calls; exit 1' TERM
 case "$point" in
 "middle $count" | "power $count")
-    rm point
+    rm point reached 2>/dev/null; touch armed
     while [ ! -e reached ] && kill -0 $child 2>/dev/null; do sleep 0.02; done
     [ "$point" = "power $count" ] && kill -9 $child
     kill -9 $PPID
@@ -45,7 +45,10 @@ echo "end {tool} $1 $$" >> calls
 [ "$point" = "after $count" ] && rm point && kill -9 $PPID
 exit $code
 """
-CALLS = {"create": 2, "upgrade": 2, "delete": 2, "rollback": 5}
+CALLS = {"create": 3, "upgrade": 4, "delete": 3, "rollback": 7}
+# Where helm is killed in the middle of its work, and so leaves the release locked.
+LOCKING = {("create", "power 3"), ("upgrade", "power 4"), ("rollback", "power 4")}
+LOCKING |= {("rollback", "power 7")}
 POINTS = [
     (operation, f"{phase} {call}")
     for operation, calls in CALLS.items()
@@ -76,21 +79,26 @@ class Scene:
 
     def kill_at(self, point: str) -> None:
         """From now on: count calls anew, kill at `point`, with a server that takes its time."""
-        for name in ("count", "reached"):
+        for name in ("count", "reached", "armed"):
             (self.directory / name).unlink(missing_ok=True)
         (self.directory / "point").write_text(point)
+        self.writes = 0  # of the tool that is to be killed
         self.api.intercept = self._slow
 
     def _slow(self, method, path, query):
-        """Once a tool writes, say so and wait: the kill comes while the request is under way."""
-        written = method != "GET"
-        if written and (self.directory / "point").exists() or (self.directory / "reached").exists():
+        """Once the tool that is to be killed has written something, as helm its lock, say so, and
+        wait: the kill comes while a later request is under way."""
+        if not (self.directory / "armed").exists():
+            return
+        if self.writes:
             (self.directory / "reached").touch()
+        self.writes += method != "GET"
+        if self.writes:
             time.sleep(0.15)
 
     def heal(self) -> None:
         self.api.intercept = None
-        for name in ("point", "reached"):
+        for name in ("point", "reached", "armed"):
             (self.directory / name).unlink(missing_ok=True)
 
     def calls(self) -> list[str]:
@@ -181,6 +189,8 @@ def test_a_kill_heals_by_itself(scene, operation, point):
         applied = {"create": 1, "upgrade": 2, "rollback": 1, "delete": 1}
         assert deployment["applied_template_id"] == applied[operation]
         events = server.ask("GET", f"{PATH}/events")[1]
+    if (operation, point) in LOCKING:
+        assert "unlocked" in {event["type"] for event in events}
     if operation == "delete":
         assert [n["metadata"]["name"] for n in scene.api.objects("v1", "namespaces")] == ["default"]
     else:

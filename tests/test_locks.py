@@ -1,40 +1,18 @@
 """Locks on a release: one that a killed helm of Caelus left is removed, a live helm's is not."""
 
-import datetime
+import contextlib
 import signal
 import subprocess
 
-import pytest
-
-from caelus.models import Deployment, Job, now
-from caelus.recovery import is_held
+from caelus.models import Deployment, Job, Template, now
+from tests.kube import ApiError
 from tests.program import wait_until
 from tests.test_drift import one_database, told
 from tests.test_drift import scene as scene  # the fixture
 from tests.test_end_to_end import CHART
 
-NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 PATH = {"user_id": 1, "deployment_id": 1}
 ROLLED_BACK = "went back to revision 1, the last good one"
-
-
-def ago(minutes: float) -> datetime.datetime:
-    return NOON - datetime.timedelta(minutes=minutes)
-
-
-@pytest.mark.parametrize(
-    ("since", "ours", "held"),
-    [
-        (ago(5), None, True),
-        (ago(61), None, False),  # nobody waits for so long
-        (ago(5), ago(6), False),  # it came after an attempt of ours began
-        (ago(5), ago(5) + datetime.timedelta(milliseconds=900), False),  # helm tells seconds only
-        (ago(5), ago(4), True),  # it was there before
-        (None, None, False),
-    ],
-)
-def test_whose_a_lock_is_is_told_by_its_time(since, ours, held):
-    assert is_held(since, ours, NOON) == held
 
 
 def publish(rest, *images: str) -> None:
@@ -70,9 +48,13 @@ def helm_by_hand(scene, uid: str) -> subprocess.Popen:
 
 
 def status(scene, uid: str) -> str:
-    secrets = scene.api.objects("v1", "secrets", uid)
-    newest = max(secrets, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
-    return newest["metadata"]["labels"]["status"]
+    return statuses(scene, uid)[-1]
+
+
+def statuses(scene, uid: str) -> list[str]:
+    """Of all revisions that helm keeps, the newest last."""
+    labels = [secret["metadata"]["labels"] for secret in scene.api.objects("v1", "secrets", uid)]
+    return [of["status"] for of in sorted(labels, key=lambda of: int(of["version"]))]
 
 
 def due_at_once() -> None:
@@ -107,6 +89,82 @@ def test_a_lock_that_a_killed_attempt_left_is_removed_at_once(rest, scene):
     assert scene.reconcile().status == "ready"
     assert told("unlocked") == ["revision 2 was pending-upgrade with no helm at it: marked failed"]
     assert Deployment.get().acting_since is None
+
+
+def failing_update(rest, scene) -> None:
+    """An update that fails by itself, and now waits for its retry."""
+    rest("update-deployment", **PATH, desired_template_id=2)
+    assert scene.reconcile().status == "error"
+    due_at_once()
+
+
+@one_database
+def test_a_helm_that_repairs_what_failed_is_left_alone(rest, scene):
+    """Also while Caelus tries again: that its own helm has ended is known."""
+    publish(rest, "busybox", "fail:1")
+    uid = deploy(rest, scene)
+    failing_update(rest, scene)
+    other = helm_by_hand(scene, uid)
+    assert scene.reconcile().cause["code"] == "release_busy"
+    assert (other.poll(), told("unlocked")) == (None, [])
+    other.kill()
+    due_at_once()
+    assert scene.reconcile().cause["code"] == "release_busy"  # nobody can know that it is dead
+
+
+@one_database
+def test_a_failure_before_our_helm_starts_rolls_nobody_else_back(rest, scene):
+    publish(rest, "busybox", "busybox:2")
+    Template.update(chart_ref="/nonexistent/chart").where(Template.id == 2).execute()
+    uid = deploy(rest, scene)
+    rest("update-deployment", **PATH, desired_template_id=2)
+    with somebody_starts_helm_after(scene, uid, "history") as other:
+        assert scene.reconcile().cause["code"] == "chart_not_found"
+    assert (other[0].poll(), told("rolled_back")) == (None, [])
+    assert status(scene, uid) == "pending-upgrade"
+    other[0].terminate()
+
+
+@contextlib.contextmanager
+def somebody_starts_helm_after(scene, uid: str, verb: str):
+    """Somebody's own upgrade begins once Caelus has had its look at the release."""
+    started = []
+
+    def intercept(method, path, query):
+        looked = any(line.startswith(f"helm {verb}") for line in scene.all_calls())
+        if looked and not started and method == "PATCH" and path.endswith(f"/namespaces/{uid}"):
+            scene.api.intercept = None
+            started.append(helm_by_hand(scene, uid))
+
+    scene.api.intercept = intercept
+    yield started
+    assert started
+
+
+@one_database
+def test_a_kill_at_the_end_of_a_rollback_does_not_lose_the_good_revision(rest, scene):
+    """Revision 1 is superseded by then, and the rollback's own not yet deployed."""
+    publish(rest, "busybox", "never:1")
+    uid = deploy(rest, scene)
+    failing_update(rest, scene)
+    assert told("rolled_back") == [ROLLED_BACK]
+    words = (str(scene.calls_file.parent / "helm"), "rollback", uid, "1", "--namespace", uid)
+    other = subprocess.Popen(words, env=scene.env)
+
+    def kill_before_it_is_deployed(method, path, query):
+        if method == "PUT" and path.endswith(".v4"):
+            other.kill()
+            return ApiError(503, "ServiceUnavailable", "too late")
+        return None
+
+    scene.api.intercept = kill_before_it_is_deployed
+    other.wait(30)
+    scene.api.intercept = None
+    assert "deployed" not in statuses(scene, uid)
+    Deployment.update(acting_until=None).execute()  # it was an attempt of ours that was killed
+    assert scene.reconcile().cause["code"] == "image_pull"
+    assert told("rolled_back")[1:] == ["went back to revision 3, the last good one"]
+    assert statuses(scene, uid)[-1] == "deployed"
 
 
 @one_database

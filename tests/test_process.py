@@ -50,6 +50,14 @@ def test_kubectl_is_run_as_helm_is(tmp_path, monkeypatch):
     assert tools.kubectl("get", stdin="in", timeout=10) == f"{program}\nin"
 
 
+def test_of_megabytes_that_a_program_says_the_ends_are_kept():
+    """They may repeat a user's value, over which patterns would take minutes."""
+    assert process.bounded("a\nb\n") == "a\nb\n"
+    kept = process.bounded("x" * 1_000_000 + "\n" + "line\n" * 100_000 + "last")
+    assert kept.startswith("xxx") and kept.endswith("last")
+    assert len(kept) < 2 * process.LINES * 10 + process.LONG
+
+
 def test_a_failure_carries_the_exit_code_and_what_was_said(stub):
     tools = stub("echo out; echo Error: no such chart >&2; exit 3")
     with pytest.raises(ToolError) as caught:

@@ -1,22 +1,33 @@
 """The recovery table, row by row."""
 
+import datetime
 import itertools
 
 import pytest
 
-from caelus.recovery import STATUSES, Action, Revision, Wanted, after_failure, decide, status_of
+from caelus.recovery import (
+    STATUSES,
+    Action,
+    Revision,
+    Wanted,
+    decide,
+    is_held,
+    last_good,
+    status_of,
+)
 
+NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
 TABLE = {
-    # status: (what is wanted is apply, what is wanted is delete)
-    "none": (Action.INSTALL, Action.DELETE_NAMESPACE),
-    "deployed": (Action.UPGRADE, Action.UNINSTALL),
-    "failed": (Action.UPGRADE, Action.UNINSTALL),
-    "superseded": (Action.UPGRADE, Action.UNINSTALL),
-    "pending-install": (Action.UNLOCK, Action.UNINSTALL),
-    "pending-upgrade": (Action.UNLOCK, Action.UNINSTALL),
-    "pending-rollback": (Action.UNLOCK, Action.UNINSTALL),
-    "uninstalling": (Action.UNLOCK, Action.UNINSTALL),
-    "unknown": (Action.UNLOCK, Action.UNINSTALL),
+    # status: what is done to apply, to delete, and to restore what once was healthy
+    "none": (Action.INSTALL, Action.DELETE_NAMESPACE, Action.KEEP),
+    "deployed": (Action.UPGRADE, Action.UNINSTALL, Action.KEEP),
+    "failed": (Action.UPGRADE, Action.UNINSTALL, Action.ROLLBACK),
+    "superseded": (Action.UPGRADE, Action.UNINSTALL, Action.ROLLBACK),
+    "pending-install": (Action.UNLOCK, Action.UNINSTALL, Action.ROLLBACK),
+    "pending-upgrade": (Action.UNLOCK, Action.UNINSTALL, Action.ROLLBACK),
+    "pending-rollback": (Action.UNLOCK, Action.UNINSTALL, Action.ROLLBACK),
+    "uninstalling": (Action.UNLOCK, Action.UNINSTALL, Action.KEEP),
+    "unknown": (Action.UNLOCK, Action.UNINSTALL, Action.KEEP),
 }
 
 
@@ -24,22 +35,24 @@ def test_the_table_has_every_status():
     assert set(TABLE) == set(STATUSES)
 
 
+@pytest.mark.parametrize("healthy", [True, False])
 @pytest.mark.parametrize("status", STATUSES)
-def test_each_status_has_exactly_one_action(status):
-    apply, delete = TABLE[status]
-    assert decide(status, Wanted.APPLY) == apply
-    assert decide(status, Wanted.DELETE) == delete
+def test_each_status_has_exactly_one_action(status, healthy):
+    apply, delete, restore = TABLE[status]
+    assert decide(status, Wanted.APPLY, healthy) == apply
+    assert decide(status, Wanted.DELETE, healthy) == delete
+    # A failed first install is retried in place: undoing it would take its volumes along.
+    assert decide(status, Wanted.RESTORE, healthy) == (restore if healthy else Action.KEEP)
 
 
 def test_nothing_is_taken_away_that_should_live():
     taking_away = {Action.UNINSTALL, Action.DELETE_NAMESPACE}
-    assert not taking_away & {decide(status, Wanted.APPLY) for status in STATUSES}
-    for history, healthy, keep in itertools.product(
-        ([], [Revision(1, "failed")], [Revision(1, "deployed"), Revision(2, "failed")]),
-        (True, False),
-        (True, False),
-    ):
-        assert after_failure(history, healthy, keep) not in taking_away
+    for status, wanted, healthy in itertools.product(STATUSES, Wanted, (True, False)):
+        assert wanted == Wanted.DELETE or decide(status, wanted, healthy) not in taking_away
+
+
+def revisions(*statuses: str) -> list[Revision]:
+    return [Revision(n, status) for n, status in enumerate(statuses, 1)]
 
 
 @pytest.mark.parametrize(
@@ -52,24 +65,45 @@ def test_nothing_is_taken_away_that_should_live():
     ],
 )
 def test_the_newest_revision_is_the_releases_status(statuses, status):
-    history = [Revision(n, s) for n, s in enumerate(statuses, 1)]
+    history = revisions(*statuses)
     assert status_of(history) == status
     assert status_of(history[::-1]) == status
 
 
 @pytest.mark.parametrize(
-    ("statuses", "was_healthy", "keep", "action"),
+    ("statuses", "applied", "good"),
     [
-        (["deployed", "failed"], True, False, Action.ROLLBACK),
-        (["deployed", "failed"], True, True, Action.KEEP),
-        (["deployed", "failed"], False, False, Action.KEEP),
-        (["failed", "failed"], True, False, Action.KEEP),
-        (["deployed"], True, False, Action.KEEP),
-        ([], True, False, Action.KEEP),
+        (["deployed", "failed"], 1, 1),
+        (["superseded", "superseded", "deployed", "failed"], 2, 3),
+        # A kill at the end of a rollback: the old one is superseded, the new one not yet deployed.
+        (["superseded", "failed", "failed"], 1, 1),
+        (["superseded", "superseded", "failed"], 1, 1),
+        (["superseded", "superseded", "failed"], None, 2),
+        (["superseded", "failed"], 7, 1),
+        (["failed", "failed"], None, None),
+        (["failed"], 1, None),
+        ([], 1, None),
     ],
 )
-def test_only_a_failed_upgrade_of_what_was_healthy_is_rolled_back(
-    statuses, was_healthy, keep, action
-):
-    history = [Revision(n, s) for n, s in enumerate(statuses, 1)]
-    assert after_failure(history, was_healthy, keep) == action
+def test_what_is_gone_back_to_was_once_healthy(statuses, applied, good):
+    assert last_good(revisions(*statuses), applied) == good
+
+
+def ago(minutes: float) -> datetime.datetime:
+    return NOON - datetime.timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("since", "begun", "ended", "held"),
+    [
+        (ago(5), None, None, True),
+        (ago(61), None, None, False),  # nobody waits for so long
+        (ago(5), ago(6), None, False),  # made by an attempt that was killed,
+        (ago(5), ago(6), ago(4), False),  # or that ended with the cluster gone
+        (ago(5), ago(4), None, True),  # it was there before,
+        (ago(5), ago(9), ago(6), True),  # or came after
+        (None, None, None, False),
+    ],
+)
+def test_whose_a_lock_is_is_told_by_its_time(since, begun, ended, held):
+    assert is_held(since, begun, ended, NOON) == held

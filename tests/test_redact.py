@@ -42,6 +42,13 @@ def test_the_users_values_are_not_told(values, said, told):
     assert scrub(said, deployment(values)) == told
 
 
+def test_our_own_words_and_the_object_are_told_whatever_the_values_are():
+    values = {"name": "webshop", "kind": "image", "title": "pulled"}
+    said = "Pod webshop-a575: image webshop can't be pulled"
+    told = scrub(said, deployment(values), "Pod webshop-a575")
+    assert told == "Pod webshop-a575: image *** can't be pulled"
+
+
 @pytest.mark.parametrize("secret", ['say "hunter2"', "a<b>&c", "back\\slash", "tab\there", "é 😀é"])
 def test_a_value_is_known_however_it_is_quoted(secret):
     once = json.dumps(secret, ensure_ascii=False)
