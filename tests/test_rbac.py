@@ -232,8 +232,7 @@ def test_a_deployment_lives_in_its_fence_by_the_printed_account(major, tmp_path)
 
         policy = ("networkpolicy", "caelus-fence", "--namespace", uid)
         was = admin.kubectl("get", *policy)["metadata"]["uid"]
-        delete = [admin.settings["CAELUS_KUBECTL"], "delete", *policy]
-        subprocess.run(delete, env=os.environ | admin.settings, check=True, timeout=60)
+        admin.delete(*policy)
         wait_until(lambda: "drift done" in messages(server, path), 120)
         assert admin.kubectl("get", *policy)["metadata"]["uid"] != was
 
