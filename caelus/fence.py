@@ -113,7 +113,7 @@ def _policy(site: Config) -> dict:
         {"to": [_in_namespaces("kube-system")], "ports": _DNS},
         {"to": [controllers], "ports": _WEB},
     ]
-    # Without any block there would be no rule: an empty `to` means everywhere.
+    # A rule with an empty `to` would let everything out.
     if internet := list(_internet(site.private_ranges)):
         egress.append({"to": internet})
     return {

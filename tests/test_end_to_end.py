@@ -53,6 +53,10 @@ class Cluster:
     def helm(self, *argv: str):
         return self._json("CAELUS_HELM", *argv)
 
+    def delete(self, *argv: str) -> None:
+        command = [self.settings["CAELUS_KUBECTL"], "delete", *argv]
+        subprocess.run(command, env=os.environ | self.settings, check=True, timeout=120)
+
     def _json(self, program: str, *argv: str):
         command = [self.settings[program], *argv, "--output", "json"]
         env = os.environ | self.settings
@@ -213,7 +217,7 @@ def test_what_is_already_gone_can_be_deleted(cluster, program):
         _, deployment = server.ask("POST", "/users/1/deployments", body)
         path = "/users/1/deployments/1"
         server.wait_for(path, "ready")
-        cluster.kubectl("delete", "namespace", deployment["deployment_uid"])
+        cluster.delete("namespace", deployment["deployment_uid"])
         server.ask("DELETE", path)
         assert server.wait_for(path, "deleted", "error")["status"] == "deleted"
 

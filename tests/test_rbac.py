@@ -17,8 +17,9 @@ from caelus.process import Tools
 from tests.kube import ApiError, KubeServer
 from tests.kube.access import Asked, granted_by
 from tests.made_charts import LABELS, POD, make_chart, named, of_pods
-from tests.program import ROOT, wait_until
+from tests.program import ROOT, Program, wait_until
 from tests.test_drift import RECORDING, REPLICAS, Scene, one_database, told
+from tests.test_end_to_end import CHART, REAL, TIMEOUT, Cluster
 from tests.tools import HELM_MAJORS, tool_directory
 
 ONCE = POD | {"restartPolicy": "Never"}
@@ -62,32 +63,35 @@ def every_kind() -> list[dict]:
 IMAGE = {"name": "app", "image": "{{ .Values.image }}"}
 
 
-@contextlib.contextmanager
-def cluster(directory, major: str, settings):
-    """A cluster where Caelus has what `kube-rbac` prints, set up as that says; tools for it."""
-    directory.mkdir()
+def account(directory, admin: str, major: str) -> str:
+    """Do what `kube-rbac` says, as the admin whose kubeconfig is given; the one for Caelus."""
     shell = directory / "caelus"
     shell.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m caelus "$@"\n')
     shell.chmod(0o755)
+    guide = [line for line in rbac.GUIDE.splitlines() if line.startswith("  ")]
+    script = "\n".join(["set -e", *guide]).replace(" caelus serve", " kubectl get namespaces")
+    path = f"{directory}:{tool_directory(major)}:{os.environ['PATH']}"
+    env = os.environ | {"KUBECONFIG": admin, "HOME": str(directory), "PATH": path}
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, cwd=directory, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return str(directory / "caelus.kubeconfig")
+
+
+@contextlib.contextmanager
+def cluster(directory, major: str, settings):
+    """A cluster where Caelus has what `kube-rbac` prints, and tools for it."""
+    directory.mkdir()
     with KubeServer(tls=True) as api:
-        guide = [line for line in rbac.GUIDE.splitlines() if line.startswith("  ")]
-        script = "\n".join(["set -e", *guide]).replace(" caelus serve", " kubectl get namespaces")
-        env = os.environ | {
-            "KUBECONFIG": api.kubeconfig(directory / "admin"),
-            "HOME": str(directory),
-            "PATH": f"{directory}:{tool_directory(major)}:{os.environ['PATH']}",
-        }
-        done = subprocess.run(
-            ["bash", "-c", script], env=env, cwd=directory, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+        admin = api.kubeconfig(directory / "admin")
+        kubeconfig = account(directory, admin, major)
         assert api.asked == {Asked("list", "", "namespaces")}
         api.asked.clear()
         # What is done by hand is done by the admin.
-        scene = Scene(directory, RECORDING, major=major, KUBECONFIG=env["KUBECONFIG"])
+        scene = Scene(directory, RECORDING, major=major, KUBECONFIG=admin)
         programs = {"helm": scene.tools.config.helm, "kubectl": scene.tools.config.kubectl}
-        account = {"kubeconfig": str(directory / "caelus.kubeconfig")}
-        scene.tools = Tools(settings._replace(**programs, **account))
+        scene.tools = Tools(settings._replace(**programs, kubeconfig=kubeconfig))
         scene.api = api
         yield scene
 
@@ -205,6 +209,78 @@ def test_with_the_printed_account_all_works_and_nothing_in_it_is_too_much(
             live_through(rest, scene, product_id, chart)
             asked |= scene.api.asked
     assert asked == printed()
+
+
+@pytest.mark.parametrize("major", HELM_MAJORS)
+def test_a_deployment_lives_in_its_fence_by_the_printed_account(major, tmp_path):
+    """From outside; on a real cluster where CAELUS_TEST_KUBECONFIG names one."""
+    with contextlib.ExitStack() as stack:
+        made = REAL or stack.enter_context(KubeServer(tls=True)).kubeconfig(tmp_path / "admin")
+        admin = Cluster(tool_directory(major), made, None)
+        kubeconfig = account(tmp_path, made, major)
+        program = Program(
+            **admin.settings | {"KUBECONFIG": kubeconfig, "HOME": str(tmp_path)},
+            CAELUS_DATA_DIR=str(tmp_path / "data"),
+            CAELUS_DRIFT_INTERVAL="2",
+        )
+        server = stack.enter_context(program.serve())
+        templates(server, make_chart(tmp_path / "node", of_pods("Deployment", PRIVILEGED)))
+        uid, path = create(server, 1)
+        assert server.wait_for(path, "ready", "error")["last_error"] is None
+        server.ask("PUT", path, {"desired_template_id": 2})
+        assert server.wait_for(path, "ready", "error")["applied_template_id"] == 2
+
+        policy = ("networkpolicy", "caelus-fence", "--namespace", uid)
+        was = admin.kubectl("get", *policy)["metadata"]["uid"]
+        admin.delete(*policy)
+        wait_until(lambda: "drift done" in messages(server, path), 120)
+        assert admin.kubectl("get", *policy)["metadata"]["uid"] != was
+
+        other, privileged = create(server, 3)
+        refused = server.wait_for(privileged, "ready", "error")
+        assert (refused["status"], refused["cause"]["code"]) == ("error", "admission_denied")
+        assert refused["cause"]["object"].startswith(f"ReplicaSet {other}-")
+        assert "privileged" in refused["last_error"]
+        for one in (path, privileged):
+            server.ask("DELETE", one)
+            assert server.wait_for(one, "deleted", "error")["status"] == "deleted"
+        assert admin.kubectl("get", "namespace", uid) is None
+
+
+PRIVILEGED = {
+    "containers": [
+        {
+            "name": "app",
+            "image": "docker.io/library/busybox:1.36",
+            "securityContext": {"privileged": True},
+        }
+    ]
+}
+
+
+def templates(server, privileged: str) -> None:
+    """User 1, product 1, and templates: 1 and 2 good, 3 with a pod that is not let in."""
+    server.ask("POST", "/users", {"email": "ada@example.org"})
+    server.ask("POST", "/products", {"name": "App"})
+    for version, chart, values in (
+        ("1", str(CHART), {}),
+        ("2", str(CHART), {"replicas": 2}),
+        ("3", privileged, {}),
+    ):
+        fields = {"chart_ref": chart, "chart_version": version, "default_values_json": values}
+        fields["health_timeout_sec"] = TIMEOUT
+        assert server.ask("POST", "/products/1/templates", fields)[0] == 201
+
+
+def create(server, template_id: int) -> tuple[str, str]:
+    """The uid and the path of a new deployment."""
+    body = {"desired_template_id": template_id, "domainname": f"d{template_id}.example.org"}
+    _, deployment = server.ask("POST", "/users/1/deployments", body)
+    return deployment["deployment_uid"], f"/users/1/deployments/{deployment['id']}"
+
+
+def messages(server, path: str) -> list[str]:
+    return [event["message"] for event in server.ask("GET", f"{path}/events")[1]]
 
 
 @pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
