@@ -17,7 +17,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
 from caelus import database, migrate, openapi, validation
-from caelus.dispatch import Operation, dispatch
+from caelus.dispatch import dispatch
 from caelus.errors import (
     CaelusError,
     ConfigError,
@@ -28,6 +28,7 @@ from caelus.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from caelus.operation import Operation
 from caelus.operations import OPERATIONS
 from caelus.schemas import DOCUMENTS
 

@@ -4,7 +4,7 @@ import functools
 import http
 
 from caelus import __version__
-from caelus.dispatch import Operation
+from caelus.operation import Operation
 from caelus.operations import OPERATIONS
 from caelus.schemas import DOCUMENTS, ID
 
