@@ -1,7 +1,7 @@
 """The rows of the table of operations that are about deployments, their events and jobs."""
 
 from caelus import deployments, events, jobs, schemas
-from caelus.operation import Operation
+from caelus.operation import Access, Operation
 from caelus.schemas import NEWEST_FIRST, PAGE, fields
 
 DEPLOYMENT_FIELDS = {
@@ -14,6 +14,7 @@ ROWS = (
     Operation(
         command="create-deployment",
         route="POST /users/{user_id}/deployments",
+        access=Access.OWNER,
         service=deployments.create,
         shows="Deployment",
         status=201,
@@ -38,6 +39,7 @@ Example:
     Operation(
         command="list-deployments",
         route="GET /users/{user_id}/deployments",
+        access=Access.OWNER,
         service=deployments.find,
         shows="Deployment",
         many=True,
@@ -56,6 +58,7 @@ Options:
     Operation(
         command="get-deployment",
         route="GET /users/{user_id}/deployments/{deployment_id}",
+        access=Access.OWNER,
         service=deployments.get,
         shows="Deployment",
         words={"USER": "user_id", "ID": "deployment_id"},
@@ -68,6 +71,7 @@ Usage:
     Operation(
         command="update-deployment",
         route="PUT /users/{user_id}/deployments/{deployment_id}",
+        access=Access.OWNER,
         service=deployments.update,
         shows="Deployment",
         input=fields(**DEPLOYMENT_FIELDS),
@@ -92,6 +96,7 @@ Example:
     Operation(
         command="delete-deployment",
         route="DELETE /users/{user_id}/deployments/{deployment_id}",
+        access=Access.OWNER,
         service=deployments.delete,
         shows="Deployment",
         status=204,
@@ -105,6 +110,7 @@ Usage:
     Operation(
         command="retry-deployment",
         route="POST /users/{user_id}/deployments/{deployment_id}/retry",
+        access=Access.OWNER,
         service=deployments.retry,
         shows="Deployment",
         status=202,
@@ -118,6 +124,7 @@ Usage:
     Operation(
         command="forget-deployment",
         route="POST /users/{user_id}/deployments/{deployment_id}/forget",
+        access=Access.ADMIN,
         service=deployments.forget,
         shows="Deployment",
         words={"USER": "user_id", "ID": "deployment_id"},
@@ -132,6 +139,7 @@ Usage:
     Operation(
         command="list-events",
         route="GET /users/{user_id}/deployments/{deployment_id}/events",
+        access=Access.OWNER,
         service=deployments.find_events,
         shows="Event",
         many=True,
@@ -150,11 +158,12 @@ Options:
     Operation(
         command="list-all-events",
         route="GET /events",
+        access=Access.ADMIN,
         service=events.find,
-        shows="Event",
+        shows="AuditEvent",
         many=True,
         input=fields(**NEWEST_FIRST),
-        usage="""List what happened to all deployments, newest first.
+        usage="""List all that happened, by whom and from where, newest first.
 
 Usage:
   caelus list-all-events [--limit=N] [--before=ID]
@@ -167,6 +176,7 @@ Options:
     Operation(
         command="list-all-deployments",
         route="GET /deployments",
+        access=Access.ADMIN,
         service=deployments.find_all,
         shows="Deployment",
         many=True,
@@ -189,6 +199,7 @@ Example:
     Operation(
         command="list-jobs",
         route="GET /jobs",
+        access=Access.ADMIN,
         service=jobs.find,
         shows="Job",
         many=True,

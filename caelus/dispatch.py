@@ -1,27 +1,27 @@
 """One operation, whoever asks: REST and CLI both come through `dispatch`.
 
-It checks the input, does what must come before a transaction, opens the transaction, calls the
-service and shows what it gives.
+It checks who asks and the input, does what must come before a transaction, opens the transaction,
+calls the service and shows what it gives.
 """
 
 import logging
-import re
 
-from caelus import events, jobs, schemas, validation
+from caelus import access, events, jobs, schemas, validation
+from caelus.actors import Actor
 from caelus.database import session, transaction
-from caelus.errors import Invalid, NotFound
-from caelus.operation import Operation
+from caelus.errors import Invalid
+from caelus.operation import Operation, whole_id
 
 log = logging.getLogger("caelus.dispatch")
-_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
-def dispatch(operation: Operation, actor: str, arguments: dict):
+def dispatch(operation: Operation, actor: Actor, arguments: dict):
     """Do `operation` for `actor`; gives the document to show.
 
     `arguments` are the path's ids, as text, with the fields of the body or query.
     Raises CaelusError.
     """
+    access.admit(operation, actor, arguments)
     given = dict(arguments)
     ids = {name: whole_id(name.removesuffix("_id"), given.pop(name)) for name in operation.ids}
     _check(operation, given)
@@ -29,7 +29,7 @@ def dispatch(operation: Operation, actor: str, arguments: dict):
     with session():
         if not operation.changes:
             return _show(operation, operation.service(**ready))
-        with transaction(), events.by(actor):
+        with transaction(), events.by(str(actor), actor.token, actor.address):
             document = _show(operation, operation.service(**ready))
     # Only now: a worker that is woken earlier would not see the job.
     jobs.wakeup.call()
@@ -40,13 +40,6 @@ def dispatch(operation: Operation, actor: str, arguments: dict):
 def _show(operation: Operation, result):
     shown = schemas.SHOWN[operation.shows]
     return [shown(row) for row in result] if operation.many else shown(result)
-
-
-def whole_id(what: str, text: str) -> int:
-    """The id in `text`. Raises NotFound for what can't be the id of any `what`."""
-    if _ID.fullmatch(text) and int(text) < 2**63:
-        return int(text)
-    raise NotFound(f"{what} {validation.printable(text)} not found: an id is a whole number")
 
 
 def _check(operation: Operation, given: dict) -> None:

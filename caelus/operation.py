@@ -1,10 +1,22 @@
 """What one row of the table of operations says."""
 
+import enum
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from caelus import schemas
+from caelus import schemas, validation
+from caelus.errors import NotFound
+
+_ID = re.compile(r"[1-9][0-9]{0,18}")
+
+
+class Access(enum.Enum):
+    """Who may call an operation over HTTP."""
+
+    USER = "every user"
+    OWNER = "the user whose {user_id} is in the path, and admins"
+    ADMIN = "admins"
 
 
 class Operation(NamedTuple):
@@ -15,6 +27,7 @@ class Operation(NamedTuple):
 
     command: str
     route: str
+    access: Access
     service: Callable
     shows: str
     usage: str
@@ -44,3 +57,10 @@ class Operation(NamedTuple):
     @property
     def summary(self) -> str:
         return self.usage.strip().partition("\n")[0]
+
+
+def whole_id(what: str, text: str) -> int:
+    """The id in `text`. Raises NotFound for what can't be the id of any `what`."""
+    if _ID.fullmatch(text) and int(text) < 2**63:
+        return int(text)
+    raise NotFound(f"{what} {validation.printable(text)} not found: an id is a whole number")

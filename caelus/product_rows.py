@@ -1,7 +1,7 @@
 """The rows of the table of operations that are about products and their templates."""
 
 from caelus import products, schemas, templates
-from caelus.operation import Operation
+from caelus.operation import Access, Operation
 from caelus.schemas import PAGE, fields
 
 PRODUCT_FIELDS = {"template_id": schemas.OPTIONAL_ID, "description": schemas.OPTIONAL_TEXT}
@@ -10,6 +10,7 @@ ROWS = (
     Operation(
         command="create-product",
         route="POST /products",
+        access=Access.ADMIN,
         service=products.create,
         shows="Product",
         status=201,
@@ -30,6 +31,7 @@ Example:
     Operation(
         command="list-products",
         route="GET /products",
+        access=Access.USER,
         service=products.find,
         shows="Product",
         many=True,
@@ -47,6 +49,7 @@ Options:
     Operation(
         command="get-product",
         route="GET /products/{product_id}",
+        access=Access.USER,
         service=products.get,
         shows="Product",
         words={"ID": "product_id"},
@@ -59,6 +62,7 @@ Usage:
     Operation(
         command="update-product",
         route="PUT /products/{product_id}",
+        access=Access.ADMIN,
         service=products.update,
         shows="Product",
         input=fields(**PRODUCT_FIELDS),
@@ -79,6 +83,7 @@ Example:
     Operation(
         command="delete-product",
         route="DELETE /products/{product_id}",
+        access=Access.ADMIN,
         service=products.delete,
         shows="Product",
         status=204,
@@ -92,6 +97,7 @@ Usage:
     Operation(
         command="create-template",
         route="POST /products/{product_id}/templates",
+        access=Access.ADMIN,
         service=templates.create,
         before=templates.resolved,
         shows="Template",
@@ -149,6 +155,7 @@ Example:
     Operation(
         command="list-templates",
         route="GET /products/{product_id}/templates",
+        access=Access.USER,
         service=templates.find,
         shows="Template",
         many=True,
@@ -167,6 +174,7 @@ Options:
     Operation(
         command="get-template",
         route="GET /products/{product_id}/templates/{template_id}",
+        access=Access.USER,
         service=templates.get,
         shows="Template",
         words={"PRODUCT": "product_id", "ID": "template_id"},
@@ -179,6 +187,7 @@ Usage:
     Operation(
         command="delete-template",
         route="DELETE /products/{product_id}/templates/{template_id}",
+        access=Access.ADMIN,
         service=templates.delete,
         shows="Template",
         status=204,

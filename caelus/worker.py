@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 
-from caelus import drift, events, leases, notices, reconcile
+from caelus import audit, drift, events, leases, logins, notices, reconcile, sessions
 from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
@@ -69,7 +69,7 @@ class Workers:
                 wakeup.wait(seen, POLL_SECONDS)
 
     def _mind(self) -> None:
-        """Take jobs from dead workers, and prune old events."""
+        """Take jobs from dead workers, and prune what is old."""
         pruned = float("-inf")
         while not self._tools.cancel.wait(POLL_SECONDS):
             if _safely("minder", lambda: leases.recover(now())):
@@ -88,4 +88,6 @@ class Workers:
 
 def _prune() -> None:
     with session(), transaction():
-        events.prune(now())
+        audit.prune(now())
+        sessions.prune(now())
+        logins.prune(now())

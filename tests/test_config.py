@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from caelus import config, logs
+from caelus import config, logs, migrate
 from caelus.cli import main
 from caelus.errors import ConfigError
 
@@ -134,11 +134,15 @@ def test_the_log_is_lines_on_stderr_and_the_document_alone_on_stdout(capsys):
     assert main(["create-user", "ada@example.org"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("id: 1\n")
-    assert [re.fullmatch(LINE, line)[1] for line in err.splitlines()] == ["INFO", "INFO"]
+    assert [re.fullmatch(LINE, line)[1] for line in err.splitlines()] == ["INFO"] * (
+        1 + len(migrate.newest())
+    )
     assert "\x1b" not in err
 
 
-@pytest.mark.parametrize(("level", "lines"), [("ERROR", 0), ("WARNING", 1), ("info", 3)])
+@pytest.mark.parametrize(
+    ("level", "lines"), [("ERROR", 0), ("WARNING", 1), ("info", 2 + len(migrate.newest()))]
+)
 def test_the_level_says_what_is_logged(monkeypatch, capsys, level, lines):
     monkeypatch.setenv("CAELUS_LOG_LEVEL", level)
     monkeypatch.setenv("CAELUS_UNKNOWN", "x")
@@ -161,7 +165,7 @@ def shown_on_a_terminal(monkeypatch, *argv: str) -> str:
 
 def test_on_a_terminal_levels_and_errors_are_coloured(monkeypatch):
     monkeypatch.setenv("CAELUS_UNKNOWN", "x")
-    warning, info, error = shown_on_a_terminal(monkeypatch, "get-user", "7").splitlines()
+    warning, info, *_, error = shown_on_a_terminal(monkeypatch, "get-user", "7").splitlines()
     assert " | \x1b[33mWARNING \x1b[0m | caelus.cli | unknown setting" in warning
     assert " | \x1b[32mINFO    \x1b[0m | caelus.migrate | applied" in info
     assert error == "\x1b[31muser 7 not found\x1b[0m"

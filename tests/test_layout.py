@@ -15,14 +15,14 @@ FLOORS = [
     "validation database models migrate process charts archives helm kubectl"
     " yamltext recovery releases wording evidence symptoms causes",
     "users products templates values deployments jobs events redact leases notices reconcile"
-    " drift manifests",
-    "schemas operation user_rows product_rows deployment_rows operations dispatch openapi",
-    "api cli machine worker",
+    " drift manifests actors audit credentials tokens logins sessions refusals",
+    "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
+    "api guard identity login_pages peers server cli machine worker",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
 ONLY_IN = {
-    "falcon": {"api"},
-    "waitress": {"api"},
+    "falcon": {"api", "guard", "identity", "login_pages", "peers"},
+    "waitress": {"server"},
     "docopt": {"cli"},
     "peewee_migrate": {"migrate"},
     "jsonschema": {"validation"},
