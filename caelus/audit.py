@@ -72,8 +72,7 @@ def verify() -> dict:
         found |= {"events": found["events"] + 1, "last_id": event.id}
         found["first_id"] = found["first_id"] or event.id
     if before != ends.newest_id:
-        fault = f"events {before + 1} to {ends.newest_id} are gone"
-        return found | {"ok": False, "fault": fault}
+        return found | {"ok": False, "fault": _gone(before + 1, ends.newest_id)}
     if previous != ends.newest_hash:
         return found | {"ok": False, "fault": f"event {before}, the newest, was changed"}
     return found
@@ -81,8 +80,12 @@ def verify() -> dict:
 
 def _fault(before: int, id: int) -> str:
     if id - before > 1:
-        return f"events {before + 1} to {id - 1} are gone, or event {id} was changed"
+        return f"{_gone(before + 1, id - 1)}, or event {id} was changed"
     return f"event {id} does not follow from event {before}: one of the two was changed"
+
+
+def _gone(first: int, last: int) -> str:
+    return f"event {first} is gone" if first == last else f"events {first} to {last} are gone"
 
 
 def _ends() -> Audit:

@@ -41,8 +41,8 @@ class Guard:
     def process_request(self, req, resp):
         req.context.actor = None
         req.context.peer = peer = peers.of(req, self._settings)
-        self._refusals.settle()
         if req.path not in PROBES:
+            self._refusals.settle()
             self._check_host(req)
         proven = _is_own_page(req, peer)
         if not is_open(req.path):

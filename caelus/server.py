@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import logging
+import math
 import socket
 import time
 
@@ -78,12 +79,13 @@ class Channel(HTTPChannel):
         return done
 
     def service(self):
+        self._since = math.inf  # until the answer is whole, nobody keeps anybody waiting
         super().service()
-        self._since = time.monotonic()  # from now on the client is to take the answer, or to ask
+        self._since = time.monotonic()  # now the client is to take it, or to ask again
 
     def waits(self) -> float:
         """Seconds since it has been the client's turn; 0 while it is ours."""
-        return 0 if self.requests else time.monotonic() - self._since
+        return 0.0 if self.requests else max(0.0, time.monotonic() - self._since)
 
     def patience(self) -> float:
         return SEND_SECONDS if self.total_outbufs_len else ARRIVE_SECONDS

@@ -88,6 +88,6 @@ class Workers:
 
 def _prune() -> None:
     with session(), transaction():
-        audit.prune(now())
         sessions.prune(now())
         logins.prune(now())
+        audit.prune(now())  # last: it takes the lock that every change takes last

@@ -1,6 +1,7 @@
 """Clients that are slow, many, large or wrong: the others are still answered."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -84,6 +85,19 @@ def test_a_client_that_falls_silent_is_dropped(address, first):
     begun = time.monotonic()
     assert connect(address, first).recv(100) == b""
     assert 1 <= time.monotonic() - begun < 5
+
+
+def test_a_client_that_does_not_take_its_answer_is_dropped(address, monkeypatch):
+    monkeypatch.setattr(server, "SEND_SECONDS", 1)
+    bundle = b"/docs/assets/swagger_bundle.js"
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.connect(address)
+    slow.settimeout(20)
+    slow.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % bundle * 10)  # 15 MB
+    time.sleep(4)
+    with contextlib.suppress(ConnectionResetError):
+        assert sum(map(len, iter(lambda: slow.recv(65536), b""))) < 12_000_000
 
 
 def test_a_connection_that_is_used_stays(address):
