@@ -3,7 +3,10 @@ was changed or removed afterwards is found. One row of the table `audit` remembe
 """
 
 import datetime
+import hashlib
 import json
+
+import peewee
 
 from caelus.database import locked
 from caelus.models import Audit, Event
@@ -25,8 +28,6 @@ def digest(previous: str, event: Event) -> str:
         event.message,
         event.cause,
     ]
-    import hashlib  # it loads OpenSSL, which most commands have no need of
-
     text = json.dumps(row, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -34,7 +35,10 @@ def digest(previous: str, event: Event) -> str:
 def append(event: Event) -> None:
     """Save `event` as the newest. Until the transaction ends, no other can: so do it last."""
     ends = _ends()
-    event.id = ends.newest_id + 1  # not the sequence's: it has gaps, in which events could hide
+    # Not the sequence's: it has gaps, in which events could hide. What was slipped in by hand is
+    # found by `verify`, and must not stop all work meanwhile.
+    greatest = Event.select(peewee.fn.MAX(Event.id)).scalar() or 0
+    event.id = max(ends.newest_id, greatest) + 1
     event.hash = digest(ends.newest_hash, event)
     event.save(force_insert=True)
     ends.newest_id, ends.newest_hash = event.id, event.hash

@@ -2,7 +2,7 @@
 
 import datetime
 
-from caelus import events, sessions, users
+from caelus import events, users
 from caelus.database import alone
 from caelus.errors import BadCredentials, Conflict
 from caelus.models import LoginLink, User, alive, now
@@ -47,6 +47,8 @@ def use(code: str, email: str | None) -> tuple[User, str]:
     `email` is the first admin's to be. Raises BadCredentials, also where somebody else was
     quicker.
     """
+    from caelus import sessions
+
     alone("admins")  # of two links for the first admin one makes it
     link = find(code)
     unused = (LoginLink.id == link.id) & LoginLink.used_at.is_null()
@@ -63,7 +65,7 @@ def prune(at: datetime.datetime) -> None:
 
 
 def _new(user: User | None) -> LoginLink:
-    from caelus import credentials  # it loads OpenSSL, which lists have no need of
+    from caelus import credentials  # most commands have no need of it
 
     code = credentials.new()
     link = LoginLink.create(user=user, hash=credentials.digest(code), expires_at=now() + LASTS)

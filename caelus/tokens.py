@@ -12,7 +12,7 @@ PREFIX = "caelus_"  # secret scanners know a token by it
 
 def create(*, user_id: int, name: str | None = None, expires_in_days: int | None = None) -> Token:
     """A new token, its text as `.text`: nobody can read it from the database."""
-    from caelus import credentials  # it loads OpenSSL, which lists have no need of
+    from caelus import credentials  # most commands have no need of it
 
     user = users.get_locked(user_id)
     text = credentials.new(PREFIX)

@@ -102,6 +102,10 @@ def test_a_missing_event_is_found(chain, gone, fault):
 def test_an_event_that_was_slipped_in_is_found(chain):
     Event.create(id=6, type="told", actor="x", message="x", hash="0" * 64)
     assert "event 6 does not follow" in verify()["fault"]
+    with transaction():
+        events.record(None, "told", "work goes on")
+    assert newest().id == 7
+    assert "event 6 does not follow" in verify()["fault"]
 
 
 def test_a_missing_end_of_the_chain_is_found(chain):
