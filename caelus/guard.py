@@ -7,8 +7,6 @@ import json
 import logging
 import re
 
-import falcon
-
 from caelus import events, login_pages, peers
 from caelus.config import Config
 from caelus.errors import BadCredentials, CaelusError, Forbidden, TooMany

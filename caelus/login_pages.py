@@ -8,7 +8,6 @@ import html
 import falcon
 
 from caelus import logins, sessions, validation
-from caelus.config import Config
 from caelus.database import session, transaction
 from caelus.errors import BadCredentials, CaelusError, Invalid
 from caelus.events import by, record

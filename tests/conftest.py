@@ -151,7 +151,8 @@ class Rest:
         extra = {"params" if operation.method == "GET" else "json": arguments or None}
         if operation.method == "POST" and operation.input["properties"]:
             extra = {"json": arguments}
-        result = self.client.simulate_request(operation.method, path, remote_addr="127.0.0.1", **extra)
+        extra["remote_addr"] = "127.0.0.1"
+        result = self.client.simulate_request(operation.method, path, **extra)
         document = result.json if result.content else None
         if result.status_code >= 400:
             assert result.headers["content-type"] == "application/problem+json"

@@ -30,7 +30,8 @@ def test_what_people_ask_for_is_on_record(shop, surface):
     surface("delete-deployment", **MINE)
     listed = surface("list-events", **MINE)
     assert types(listed) == ["delete_requested", "retry_requested", "updated", "created"]
-    assert listed.document[0]["actor"] == {"cli": "operator", "rest": "root@example.org"}[surface.name]
+    who = {"cli": "operator", "rest": "root@example.org"}
+    assert listed.document[0]["actor"] == who[surface.name]
     assert listed.document[0]["created_at"].endswith("Z")
 
 

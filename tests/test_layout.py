@@ -21,7 +21,7 @@ FLOORS = [
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
 ONLY_IN = {
-    "falcon": {"api", "guard", "identity", "login_pages", "peers"},
+    "falcon": {"api", "identity", "login_pages", "peers"},
     "waitress": {"server"},
     "docopt": {"cli"},
     "peewee_migrate": {"migrate"},

@@ -358,7 +358,8 @@ def test_requests_to_hosts_that_are_not_ours_are_refused(settings, monkeypatch, 
 
 def test_on_all_addresses_any_address_is_a_host(settings, monkeypatch):
     monkeypatch.setenv("CAELUS_HOST", "0.0.0.0")
-    for host, answer in (("192.0.2.1:8000", 200), ("[2001:db8::1]", 200), ("evil.example.org", 403)):
+    hosts = (("192.0.2.1:8000", 200), ("[2001:db8::1]", 200), ("evil.example.org", 403))
+    for host, answer in hosts:
         client = falcon.testing.TestClient(create_app(), headers={"Host": host})
         assert client.simulate_get("/docs").status_code == answer
 
