@@ -1,40 +1,29 @@
-"""REST: a Falcon app over the table of operations, and the waitress server that carries it."""
+"""REST: a Falcon app over the table of operations, and the documentation of it."""
 
 import functools
 import importlib.util
-import ipaddress
 import json
 import logging
 import pathlib
-import re
-import socket
-import time
 
 import falcon
-import waitress
-from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
 
-from caelus import database, migrate, openapi, validation
-from caelus.dispatch import Operation, dispatch
+from caelus import access, config, database, login_pages, migrate, openapi, validation
+from caelus.dispatch import dispatch
 from caelus.errors import (
     CaelusError,
-    ConfigError,
-    Forbidden,
     Invalid,
     Malformed,
     TooLarge,
     Unavailable,
     UnsupportedMediaType,
 )
-from caelus.operations import OPERATIONS
+from caelus.guard import PROBLEM, Guard, shown_path
+from caelus.operation import Operation
+from caelus.operations import BY_COMMAND, OPERATIONS
 from caelus.schemas import DOCUMENTS
 
 log = logging.getLogger("caelus.api")
-PROBLEM = "application/problem+json"
-PORT = re.compile(r":\d*$")
-DRAIN_SECONDS = 10  # for requests that run when the server is told to stop
 DOCS_PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -47,51 +36,44 @@ DOCS_PAGE = """<!doctype html>
 <script src="/docs/start.js"></script>
 </html>
 """
-DOCS_SCRIPT = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true});\n'
-DOCS_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+DOCS_SCRIPT = """const place = document.getElementById("swagger-ui");
+fetch("/openapi.json").then(async (answer) => {
+  const spec = await answer.json();
+  if (answer.ok) SwaggerUIBundle({spec, domNode: place, deepLinking: true});
+  else place.textContent = "This page shows the API to those who are logged in: " + spec.detail;
+});
+"""
+DOCS_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "frame-ancestors 'none'"
+)
 
 
 # The app
 
 
-def create_app() -> falcon.App:
-    app = falcon.App(middleware=[Guard()])
+def create_app(settings: config.Config | None = None) -> falcon.App:
+    guard = Guard(settings or config.load())
+    app = falcon.App(middleware=[guard])
     app.req_options.keep_blank_qs_values = False
     app.set_error_serializer(_serialize_error)
-    app.add_error_handler(CaelusError, _refuse)
-    app.add_error_handler(Exception, _fail)
+    app.add_error_handler(CaelusError, guard.refuse)
+    app.add_error_handler(Exception, functools.partial(_fail, guard))
     for path in dict.fromkeys(operation.path for operation in OPERATIONS):
         app.add_route(path, Resource([o for o in OPERATIONS if o.path == path]))
     app.add_route("/", Redirect())
     app.add_route("/healthz", Alive())
     app.add_route("/readyz", Ready())
+    app.add_route("/me", Me())
     app.add_route("/openapi.json", Document())
+    app.add_route("/login/{code}", login_pages.Login())
+    app.add_route("/logout", login_pages.Logout())
     app.add_route("/docs", Page(DOCS_PAGE, falcon.MEDIA_HTML))
     app.add_route("/docs/start.js", Page(DOCS_SCRIPT, falcon.MEDIA_JS))
     # Found, not imported: the package reads 9 MB when it is.
     assets = importlib.util.find_spec("offapi").submodule_search_locations[0]
     app.add_static_route("/docs/assets", str(pathlib.Path(assets).absolute()))
     return app
-
-
-class Guard:
-    """What holds for every request and answer."""
-
-    def process_request(self, req, resp):
-        host = req.get_header("Host", default="localhost")
-        if not _is_loopback(PORT.sub("", host)):
-            # A name that was made to point here: its pages would be of the same origin.
-            shown = validation.printable(host)
-            raise Forbidden(f"requests to the host {shown} are refused; use localhost")
-        origin = req.get_header("Origin")
-        if origin and req.method not in ("GET", "HEAD") and origin != f"{req.scheme}://{host}":
-            # A page of another site that the browser shows must not steer Caelus.
-            raise Forbidden(f"requests from pages of {validation.printable(origin)} are refused")
-
-    def process_response(self, req, resp, resource, req_succeeded):
-        resp.set_header("X-Content-Type-Options", "nosniff")
-        if resource is not None:  # static files have their own
-            resp.set_header("Cache-Control", "no-store")
 
 
 class Resource:
@@ -106,8 +88,9 @@ class Resource:
 
 
 def _respond(operation: Operation, req: falcon.Request, resp: falcon.Response, **ids: str) -> None:
+    access.admit(operation, req.context.actor, ids)  # before a look at what is sent
     given = _body(operation, req) if operation.changes else _query(operation, req)
-    document = dispatch(operation, req.remote_addr, given | ids)
+    document = dispatch(operation, req.context.actor, given | ids)
     resp.status = operation.status
     if operation.status != 204:
         resp.text = json.dumps(document, ensure_ascii=False)
@@ -168,6 +151,15 @@ class Ready:
     on_head = on_get
 
 
+class Me:
+    """Who asks, as a user; the operator of the command line is none."""
+
+    def on_get(self, req, resp):
+        _respond(BY_COMMAND["get-user"], req, resp, user_id=str(req.context.actor.user_id))
+
+    on_head = on_get
+
+
 class Document:
     def on_get(self, req, resp):
         resp.media = openapi.document()
@@ -186,118 +178,19 @@ class Page:
 # Errors
 
 
-def _refuse(req, resp, error: CaelusError, params) -> None:
-    if error.status >= 500:
-        log.warning("%s %s: %s", req.method, req.path, error.detail)
-    resp.status = error.status
-    resp.content_type = PROBLEM
-    resp.text = json.dumps(error.document(), ensure_ascii=False)
-
-
-def _fail(req, resp, error: Exception, params) -> None:
+def _fail(guard: Guard, req, resp, error: Exception, params) -> None:
     if isinstance(error, falcon.HTTPStatus | falcon.HTTPError):
         raise error
-    log.error("%s %s: unforeseen error", req.method, req.path, exc_info=error)
-    _refuse(req, resp, CaelusError("an internal error of Caelus; its log says more"), params)
+    log.error("%s %s: unforeseen error", req.method, shown_path(req), exc_info=error)
+    guard.refuse(req, resp, CaelusError("an internal error of Caelus; its log says more"), params)
 
 
 def _serialize_error(req, resp, error: falcon.HTTPError) -> None:
     """Falcon's own refusals: no such path, method not allowed, ..."""
-    where = f"{req.method} {validation.printable(req.path)}"
+    where = f"{req.method} {shown_path(req)}"
     known = isinstance(error, falcon.HTTPMethodNotAllowed)
     detail = error.description or f"{where} {'is not allowed' if known else 'does not exist'}"
-    title = error.title.partition(" ")[2] or error.title
+    title = (error.title.partition(" ")[2] or error.title).capitalize()
     problem = {"title": title, "status": error.status_code, "detail": detail}
     resp.content_type = PROBLEM
     resp.text = json.dumps(problem, ensure_ascii=False)
-
-
-# The server
-
-
-class ProblemTask(ErrorTask):
-    """Waitress' own refusals (broken HTTP, too large a body) as problem documents."""
-
-    def execute(self):
-        error = self.request.error
-        detail = f"{error.reason}: {error.body}"
-        problem = {"title": error.reason, "status": error.code, "detail": detail}
-        body = json.dumps(problem).encode()
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", PROBLEM))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class Channel(HTTPChannel):
-    error_task_class = ProblemTask
-
-
-class Server:
-    """The app on one loopback address.
-
-    It steps waitress 3.0's own loop, to end it cleanly: `_step`, `_drain` and `_busy` are what
-    another version may want otherwise.
-    """
-
-    def __init__(self, host: str, port: int):
-        listening = _listen(host, port)
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listening.getsockname()[1]}"
-        logging.getLogger("waitress").setLevel(logging.ERROR)
-        self._server = waitress.create_server(
-            create_app(),
-            sockets=[listening],
-            threads=database.HTTP_THREADS,
-            connection_limit=1000,
-            # More than is accepted: a client reads the refusal only once it has sent everything.
-            max_request_body_size=64 * validation.MAX_BYTES,
-            ident=None,
-            clear_untrusted_proxy_headers=True,
-        )
-        self._server.channel_class = Channel
-
-    def run(self, stop) -> None:
-        """Serve until `stop` is set (a threading.Event, or alike)."""
-        while not stop.is_set():
-            self._step(0.5)
-        log.info("stopping")
-        self._drain()
-
-    def _step(self, seconds: float) -> None:
-        self._server.asyncore.loop(timeout=seconds, map=self._server._map, count=1)
-
-    def _drain(self) -> None:
-        """Take no new connection; answer the requests that have begun."""
-        wasyncore.dispatcher.close(self._server)
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while time.monotonic() < deadline and self._busy():
-            self._step(0.1)
-        self._server.task_dispatcher.shutdown(timeout=1)
-
-    def _busy(self) -> bool:
-        channels = list(self._server.active_channels.values())
-        return any(c.request or c.requests or c.total_outbufs_len for c in channels)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError for what is not loopback, or taken."""
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        if not _is_loopback(address[0].partition("%")[0]):
-            raise ConfigError(
-                f"refusing to listen on {host}: Caelus has no access control yet, so it serves "
-                "loopback addresses only; use --host=127.0.0.1"
-            )
-        return socket.create_server(address[:2], family=family, backlog=1024)
-    except (OSError, UnicodeError) as e:
-        text = getattr(e, "strerror", None) or e
-        raise ConfigError(f"cannot listen on {host} port {port}: {text}") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

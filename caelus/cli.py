@@ -14,7 +14,6 @@ from caelus import __version__, machine
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
-ACTOR = "operator"  # whoever may reach the database
 
 TOP = """Caelus gives people their own instances of web apps on a small Kubernetes.
 
@@ -137,11 +136,12 @@ def _parse(command: str, usage: str, arguments: list[str]) -> dict | None:
 
 def _operate(operation, words: dict) -> int:
     from caelus import yamltext
+    from caelus.actors import OPERATOR
     from caelus.dispatch import dispatch
 
     arguments = _arguments(operation, words)
     machine.open_database(machine.configure())
-    yamltext.dump(dispatch(operation, ACTOR, arguments), sys.stdout)
+    yamltext.dump(dispatch(operation, OPERATOR, arguments), sys.stdout)
     return 0
 
 

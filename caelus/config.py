@@ -16,6 +16,11 @@ INGRESS_NAMESPACES = "kube-system,ingress-nginx,traefik"  # the first is where k
 PRIVATE_RANGES = (
     "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10"
 )
+WIDEST = {4: 8, 6: 16}  # the shortest prefix of a range of proxies
+NO_AUTH_HEADERS = (  # their meaning is another
+    "authorization cookie host origin sec-fetch-site content-type content-length forwarded "
+    "x-forwarded-for x-forwarded-proto"
+).split()
 
 SETTINGS = {  # name: (default, meaning); the README's table is tested against this one
     "CAELUS_DATABASE_URL": (
@@ -32,8 +37,28 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
         "32 bytes in base64 that encrypt secrets (`openssl rand -base64 32`); several with "
         "commas between: the first encrypts, all decrypt",
     ),
-    "CAELUS_HOST": ("`127.0.0.1`", "address to listen on; loopback only (`serve --host`)"),
+    "CAELUS_HOST": ("`127.0.0.1`", "address to listen on (`serve --host`)"),
     "CAELUS_PORT": ("`8000`", "port to listen on; 0 takes a free one (`serve --port`)"),
+    "CAELUS_PUBLIC_URL": (
+        "`http://HOST:PORT`",
+        "where browsers find Caelus, such as `https://caelus.example.org`; "
+        "login links begin with it",
+    ),
+    "CAELUS_ALLOWED_HOSTS": (
+        "none",
+        "more host names that requests may be for, with commas; `*.example.org` takes in all below",
+    ),
+    "CAELUS_AUTH_HEADER": (
+        "none",
+        "header with the user's e-mail that an authenticating proxy sets, "
+        "such as `X-Auth-Request-Email`",
+    ),
+    "CAELUS_TRUSTED_PROXIES": (
+        "none",
+        "addresses or CIDR ranges of proxies, with commas; "
+        "`X-Forwarded-For` and `-Proto` are believed from them alone",
+    ),
+    "CAELUS_AUTO_CREATE_USERS": ("`0`", "`1` makes a user of each new e-mail in that header"),
     "CAELUS_WORKERS": ("`2`", "reconciler threads; 0 serves the API alone (`serve --workers`)"),
     "CAELUS_HELM": ("`helm`", "the helm program, version 3 or 4"),
     "CAELUS_KUBECTL": ("`kubectl`", "the kubectl program"),
@@ -90,11 +115,23 @@ class Config(NamedTuple):
     ingress_namespaces: tuple[str, ...]
     private_ranges: tuple[str, ...]
     log_level: str
+    public_url: str | None
+    allowed_hosts: tuple[str, ...]
+    auth_header: str | None
+    trusted_proxies: tuple  # of ipaddress networks
+    auto_create_users: bool
     warnings: tuple[str, ...]
 
     @property
     def is_sqlite(self) -> bool:
         return self.database_url.startswith("sqlite:")
+
+    @property
+    def base_url(self) -> str:
+        """Where browsers find Caelus, without a slash at the end."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        shown = f"[{host}]" if ":" in host else host
+        return self.public_url or f"http://{shown}:{self.port}"
 
 
 def load(environ=os.environ, **flags: str | None) -> Config:
@@ -126,6 +163,14 @@ def load(environ=os.environ, **flags: str | None) -> Config:
         ingress_namespaces=_names(setting("INGRESS_NAMESPACES", INGRESS_NAMESPACES)),
         private_ranges=_ranges(setting("PRIVATE_RANGES", PRIVATE_RANGES)),
         log_level=_log_level(setting("LOG_LEVEL", "INFO")),
+        public_url=_public_url(setting("PUBLIC_URL", "")),
+        allowed_hosts=tuple(_host_names(setting("ALLOWED_HOSTS", ""))),
+        auth_header=_auth_header(setting("AUTH_HEADER", ""), setting("TRUSTED_PROXIES", "")),
+        trusted_proxies=tuple(_proxies(setting("TRUSTED_PROXIES", ""))),
+        auto_create_users=_whole_number(
+            "CAELUS_AUTO_CREATE_USERS", setting("AUTO_CREATE_USERS", "0"), 1
+        )
+        == 1,
         warnings=tuple(_unknown(environ)),
     )
 
@@ -232,6 +277,65 @@ def _log_level(text: str) -> str:
     if text.upper() in levels:
         return text.upper()
     raise ConfigError(f"CAELUS_LOG_LEVEL must be one of {', '.join(levels)}, not {text!r}")
+
+
+def _public_url(text: str) -> str | None:
+    if not text:
+        return None
+    if re.fullmatch(r"https?://[^/?#@\s]+/?", text):
+        return text.rstrip("/")
+    raise ConfigError(
+        f"CAELUS_PUBLIC_URL must be like https://caelus.example.org, without a path, not {text!r}"
+    )
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _host_names(text: str):
+    for name in _items(text):
+        if not re.fullmatch(r"(\*\.)?[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", name):
+            raise ConfigError(
+                f"CAELUS_ALLOWED_HOSTS must name hosts without port, not {name!r}; "
+                "such as caelus.example.org or *.example.org"
+            )
+        yield name.lower()
+
+
+def _auth_header(name: str, proxies: str) -> str | None:
+    if not name:
+        return None
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", name) or name.lower() in NO_AUTH_HEADERS:
+        raise ConfigError(f"CAELUS_AUTH_HEADER can't be {name!r}; use one such as Remote-Email")
+    if not _items(proxies):
+        raise ConfigError(
+            f"CAELUS_AUTH_HEADER is {name}, but CAELUS_TRUSTED_PROXIES names nobody "
+            "to believe it of"
+        )
+    return name
+
+
+def _proxies(text: str):
+    if not _items(text):
+        return
+    import ipaddress  # most commands have no need of it
+
+    networks = {4: [], 6: []}
+    for item in _items(text):
+        try:
+            network = ipaddress.ip_network(item)
+        except ValueError as e:
+            raise ConfigError(f"CAELUS_TRUSTED_PROXIES: {e}") from None
+        networks[network.version].append(network)
+    for version, widest in WIDEST.items():
+        for network in ipaddress.collapse_addresses(networks[version]):
+            if network.prefixlen < widest:
+                raise ConfigError(
+                    f"CAELUS_TRUSTED_PROXIES: {network} takes in too much of the internet; "
+                    "name the proxies' own addresses"
+                )
+            yield network
 
 
 def _unknown(environ):

@@ -34,7 +34,7 @@ SQLITE_PRAGMAS = {
 }
 # SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
 _writer = threading.RLock()
-_thread = threading.local()
+_thread = threading.local()  # .endings: what `before_commit` was given in the transaction
 
 
 def connect(config: Config) -> None:
@@ -199,11 +199,39 @@ def _is_our_fault(error: peewee.DatabaseError) -> bool:
 @contextlib.contextmanager
 def transaction():
     """All or nothing. Never run helm, kubectl or anything else that waits inside."""
-    with contextlib.nullcontext() if is_postgres() else _writer, database.atomic():
-        yield
+    outer, endings = getattr(_thread, "endings", None), []
+    _thread.endings = endings
+    try:
+        with contextlib.nullcontext() if is_postgres() else _writer, database.atomic():
+            yield
+            if outer is None:
+                for ending in endings:
+                    ending()
+    finally:
+        _thread.endings = outer
+    if outer is not None:
+        outer += endings
     if getattr(_thread, "forgets", False) and not database.in_transaction():
         _thread.forgets = False
         _empty_log()
+
+
+def before_commit(ending) -> None:
+    """Have `ending()` called in this thread's transaction when all else in it is done.
+
+    For what takes a lock that everybody wants: taken last, it is held shortest, and can be no
+    part of a deadlock.
+    """
+    _thread.endings.append(ending)
+
+
+def alone(name: str) -> None:
+    """Wait until no other transaction has asked for `name`; hold it until this one ends.
+
+    For rules that no index and no lock of a row can keep. (SQLite has one writer anyway.)
+    """
+    if is_postgres():
+        database.execute_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (name,))
 
 
 def forget_what_was() -> None:

@@ -1,67 +1,27 @@
 """One operation, whoever asks: REST and CLI both come through `dispatch`.
 
-It checks the input, does what must come before a transaction, opens the transaction, calls the
-service and shows what it gives.
+It checks who asks and the input, does what must come before a transaction, opens the transaction,
+calls the service and shows what it gives.
 """
 
 import logging
-import re
-from collections.abc import Callable
-from typing import NamedTuple
 
-from caelus import events, jobs, schemas, validation
+from caelus import access, events, jobs, schemas, validation
+from caelus.actors import Actor
 from caelus.database import session, transaction
-from caelus.errors import Invalid, NotFound
+from caelus.errors import Invalid
+from caelus.operation import Operation, whole_id
 
 log = logging.getLogger("caelus.dispatch")
-_ID = re.compile(r"[1-9][0-9]{0,18}")
 
 
-class Operation(NamedTuple):
-    """One row; `words` says which argument a word of the usage text is, where the name differs.
-
-    `before` makes the service's arguments of those given, with no transaction open.
-    """
-
-    command: str
-    route: str
-    service: Callable
-    shows: str
-    usage: str
-    input: dict = schemas.fields()
-    status: int = 200
-    many: bool = False
-    words: dict[str, str] = {}  # never changed
-    before: Callable[..., dict] = dict
-
-    @property
-    def method(self) -> str:
-        return self.route.partition(" ")[0]
-
-    @property
-    def path(self) -> str:
-        return self.route.partition(" ")[2]
-
-    @property
-    def ids(self) -> list[str]:
-        """The names of the ids in the path, in order."""
-        return re.findall(r"{(\w+)}", self.path)
-
-    @property
-    def changes(self) -> bool:
-        return self.method != "GET"
-
-    @property
-    def summary(self) -> str:
-        return self.usage.strip().partition("\n")[0]
-
-
-def dispatch(operation: Operation, actor: str, arguments: dict):
+def dispatch(operation: Operation, actor: Actor, arguments: dict):
     """Do `operation` for `actor`; gives the document to show.
 
     `arguments` are the path's ids, as text, with the fields of the body or query.
     Raises CaelusError.
     """
+    access.admit(operation, actor, arguments)
     given = dict(arguments)
     ids = {name: whole_id(name.removesuffix("_id"), given.pop(name)) for name in operation.ids}
     _check(operation, given)
@@ -69,7 +29,7 @@ def dispatch(operation: Operation, actor: str, arguments: dict):
     with session():
         if not operation.changes:
             return _show(operation, operation.service(**ready))
-        with transaction(), events.by(actor):
+        with transaction(), events.by(str(actor), actor.token, actor.address):
             document = _show(operation, operation.service(**ready))
     # Only now: a worker that is woken earlier would not see the job.
     jobs.wakeup.call()
@@ -80,13 +40,6 @@ def dispatch(operation: Operation, actor: str, arguments: dict):
 def _show(operation: Operation, result):
     shown = schemas.SHOWN[operation.shows]
     return [shown(row) for row in result] if operation.many else shown(result)
-
-
-def whole_id(what: str, text: str) -> int:
-    """The id in `text`. Raises NotFound for what can't be the id of any `what`."""
-    if _ID.fullmatch(text) and int(text) < 2**63:
-        return int(text)
-    raise NotFound(f"{what} {validation.printable(text)} not found: an id is a whole number")
 
 
 def _check(operation: Operation, given: dict) -> None:

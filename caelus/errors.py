@@ -10,6 +10,7 @@ class CaelusError(Exception):
     status = 500
     title = "Internal error"
     exit_code = 1
+    headers: dict[str, str] = {}  # of the HTTP answer; never changed
 
     def __init__(self, detail: str):
         super().__init__(detail)
@@ -81,6 +82,29 @@ class TooLarge(CaelusError):
 class UnsupportedMediaType(CaelusError):
     status = 415
     title = "Unsupported media type"
+
+
+class Unauthorized(CaelusError):
+    """Nobody who is known asks."""
+
+    status = 401
+    title = "Unauthorized"
+    headers = {"WWW-Authenticate": "Bearer"}
+
+
+class BadCredentials(Unauthorized):
+    """Somebody shows what lets nobody in; one sentence, whatever is wrong with it."""
+
+    def __init__(self):
+        super().__init__("the credentials are unknown, expired or revoked")
+
+
+class TooMany(CaelusError):
+    """Too many failed attempts from one address."""
+
+    status = 429
+    title = "Too many requests"
+    headers = {"Retry-After": "60"}
 
 
 class Forbidden(CaelusError):

@@ -1,30 +1,55 @@
-"""Events: what happened to each deployment, when, by whom and why; append-only."""
+"""Events: what happened, when, by whom and why; rows are only added, as links of a chain."""
 
 import contextlib
 import contextvars
-import datetime
+import functools
+from typing import NamedTuple
 
-from caelus.models import Event
+from caelus import audit
+from caelus.database import before_commit
+from caelus.models import Event, now
 
-KEPT = datetime.timedelta(days=90)
-_actor = contextvars.ContextVar("actor", default="caelus")
+
+class Author(NamedTuple):
+    """Whose an event is: a person, with the API token and the address, or a worker."""
+
+    actor: str
+    token: str | None = None
+    address: str | None = None
+
+
+_author = contextvars.ContextVar("author", default=Author("caelus"))
 
 
 @contextlib.contextmanager
-def by(actor: str):
-    """Events that are recorded in this block are this actor's: a person, or a worker."""
-    token = _actor.set(actor)
+def by(actor: str, token: str | None = None, address: str | None = None):
+    """Events that are recorded in this block are this actor's."""
+    reset = _author.set(Author(actor, token, address))
     try:
         yield
     finally:
-        _actor.reset(token)
+        _author.reset(reset)
 
 
-def record(deployment_id: int, type: str, message: str, cause: dict | None = None) -> None:
-    """Add an event in the caller's transaction."""
-    Event.create(
-        deployment=deployment_id, type=type, actor=_actor.get(), message=message, cause=cause
+def author() -> Author:
+    """Whose events are recorded here."""
+    return _author.get()
+
+
+def record(deployment_id: int | None, type: str, message: str, cause: dict | None = None) -> None:
+    """Add an event to the caller's transaction, of a deployment or (None) of something else.
+
+    It is written when the transaction ends: a query in it does not see it.
+    """
+    event = Event(
+        created_at=now(),
+        deployment=deployment_id,
+        type=type,
+        message=message,
+        cause=cause,
+        **author()._asdict(),
     )
+    before_commit(functools.partial(audit.append, event))
 
 
 def find(
@@ -37,8 +62,3 @@ def find(
     if before is not None:
         query = query.where(Event.id < before)
     return list(query.order_by(Event.id.desc()).limit(limit))
-
-
-def prune(at: datetime.datetime) -> int:
-    """Delete what is older than 90 days; gives how many."""
-    return Event.delete().where(Event.created_at < at - KEPT).execute()

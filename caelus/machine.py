@@ -17,7 +17,7 @@ Usage:
   caelus serve [--host=HOST] [--port=PORT] [--workers=N]
 
 Options:
-  --host=HOST  Address to listen on; loopback only. [CAELUS_HOST, 127.0.0.1]
+  --host=HOST  Address to listen on. [CAELUS_HOST, 127.0.0.1]
   --port=PORT  Port to listen on; 0 takes a free one. [CAELUS_PORT, 8000]
   --workers=N  Reconciler threads; 0 serves the API alone. [CAELUS_WORKERS, 2]
 
@@ -62,6 +62,22 @@ Usage:
 Example:
   caelus kube-rbac | kubectl apply --filename -
 """
+VERIFY_AUDIT = """Check that no event was changed or removed: each one is chained to the one before.
+
+Exit code 1 if the chain is broken; `fault` then says where.
+
+Usage:
+  caelus verify-audit
+"""
+WELCOME = """There is no admin yet. Whoever opens this link within 30 minutes is the first:
+
+  {url}
+
+"""
+EXPOSED = (
+    "listening on %s without https: tokens can be read on the way. Put a proxy with TLS in front, "
+    "and name it in CAELUS_TRUSTED_PROXIES or CAELUS_PUBLIC_URL"
+)
 
 
 def configure(**flags: str | None):
@@ -141,18 +157,33 @@ def serve(words: dict) -> int:
     stop = Stop()
     config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
     upgrade_database(config)
-    from caelus.api import Server
     from caelus.process import Tools
+    from caelus.server import Server, is_exposed
     from caelus.worker import Workers
 
-    server = Server(config.host, config.port)
+    server = Server(config)
     workers = Workers(config.workers, Tools(config, stop))
     workers.start()
+    if is_exposed(config):
+        log.warning(EXPOSED, config.host)
+    _welcome(config, server.url)
     log.info("serving %s with %d reconciler threads", server.url, config.workers)
     server.run(stop)
     workers.stop()
     log.info("stopped")
     return 0
+
+
+def _welcome(config, url: str) -> None:
+    """Without an admin, print the link that makes the first one; never to the log."""
+    from caelus import logins
+    from caelus.database import session, transaction
+
+    with session(), transaction():
+        link = logins.create_first()
+    if link is not None:
+        sys.stdout.write(WELCOME.format(url=f"{config.public_url or url}/login/{link.code}"))
+        sys.stdout.flush()
 
 
 def reconcile(words: dict) -> int:
@@ -200,8 +231,8 @@ def _reconcile_due(tools) -> int:
 def _reconcile_one(text: str, tools) -> int:
     from caelus import leases, schemas, yamltext
     from caelus import reconcile as reconciler
-    from caelus.dispatch import whole_id
     from caelus.models import ERROR
+    from caelus.operation import whole_id
 
     leases.recover()
     deployment_id = whole_id("deployment", text)
@@ -239,10 +270,22 @@ def kube_rbac(words: dict) -> int:
     return 0
 
 
+def verify_audit(words: dict) -> int:
+    open_database(configure())
+    from caelus import audit, yamltext
+    from caelus.database import session, transaction
+
+    with session(), transaction():
+        found = audit.verify()
+    yamltext.dump(found, sys.stdout)
+    return 0 if found["ok"] else 1
+
+
 COMMANDS = {
     "serve": (SERVE, serve),
     "reconcile": (RECONCILE, reconcile),
     "migrate": (MIGRATE, migrate),
     "rotate-key": (ROTATE_KEY, rotate_key),
     "kube-rbac": (KUBE_RBAC, kube_rbac),
+    "verify-audit": (VERIFY_AUDIT, verify_audit),
 }

@@ -144,16 +144,69 @@ class Job(Row):
 
 
 class Event(Row):
-    """What happened to a deployment; rows are only added, and pruned when they are old."""
+    """What happened; rows are only added (see `audit`), and pruned when they are old."""
 
     deployment = peewee.ForeignKeyField(Deployment, null=True)
     type = peewee.TextField()
     actor = peewee.TextField()
     message = peewee.TextField()
     cause = Json(null=True)
+    token = peewee.TextField(null=True)  # the name of the one that the actor used
+    address = peewee.TextField(null=True)  # where the request came from
+    hash = peewee.TextField(null=True)  # over this row and the hash of the one before
 
     class Meta:
         table_name = "events"
+
+
+class Audit(Row):
+    """The one row that remembers where the chain of events begins and ends."""
+
+    pruned_id = peewee.IntegerField(default=0)  # the last event that was pruned
+    pruned_hash = peewee.TextField(default="")
+    newest_id = peewee.IntegerField(default=0)
+    newest_hash = peewee.TextField(default="")
+
+    class Meta:
+        table_name = "audit"
+
+
+class Token(Row):
+    """An API token; its text is nowhere."""
+
+    user = peewee.ForeignKeyField(User)
+    name = peewee.TextField()
+    hash = peewee.TextField()
+    last_used_at = Utc(null=True)
+    expires_at = Utc(null=True)
+    deleted_at = Utc(null=True)
+
+    class Meta:
+        table_name = "tokens"
+
+
+class LoginLink(Row):
+    """A link that logs a browser in once; without a user, the one that makes the first admin."""
+
+    user = peewee.ForeignKeyField(User, null=True)
+    hash = peewee.TextField()
+    expires_at = Utc()
+    used_at = Utc(null=True)
+
+    class Meta:
+        table_name = "login_links"
+
+
+class Session(Row):
+    """A browser that is logged in."""
+
+    user = peewee.ForeignKeyField(User)
+    hash = peewee.TextField()
+    expires_at = Utc()
+    last_seen_at = Utc()
+
+    class Meta:
+        table_name = "sessions"
 
 
 class Sweep(Row):
@@ -166,7 +219,19 @@ class Sweep(Row):
         table_name = "sweeps"
 
 
-MODELS = (User, Product, Template, Deployment, Job, Event, Sweep)
+MODELS = (
+    User,
+    Product,
+    Template,
+    Deployment,
+    Job,
+    Event,
+    Sweep,
+    Audit,
+    Token,
+    LoginLink,
+    Session,
+)
 
 
 def alive(model):

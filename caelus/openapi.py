@@ -4,20 +4,33 @@ import functools
 import http
 
 from caelus import __version__
-from caelus.dispatch import Operation
-from caelus.operations import OPERATIONS
+from caelus.operation import Operation
+from caelus.operations import BY_COMMAND, OPERATIONS
 from caelus.schemas import DOCUMENTS, ID
 
 REFUSALS = {
     "400": "The body is not JSON.",
-    "403": "Another host is asked for, or a page of another site asks.",
+    "401": "No credentials, or such as let nobody in.",
+    "403": "For admins only; or another host is asked for, or a page of another site asks.",
     "404": "Not found.",
     "409": "A rule forbids it, or a job is open.",
     "413": "The body is over 1 MiB.",
     "415": "The body is not declared as application/json.",
     "422": "A field is missing, unknown or of the wrong shape.",
+    "429": "Too many failed attempts from this address.",
     "500": "A fault of Caelus.",
     "503": "The database can't be reached, or the key of the secrets is missing.",
+}
+
+
+SECURITY = {
+    "token": {"type": "http", "scheme": "bearer", "description": "From `caelus create-token`."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "caelus_session",
+        "description": "From a login link (`caelus create-login-link`).",
+    },
 }
 
 
@@ -26,6 +39,7 @@ def document() -> dict:
     paths = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    paths["/me"] = {"get": _me()}
     paths["/healthz"] = {"get": _check("healthz", "Is the process alive?")}
     paths["/readyz"] = {"get": _check("readyz", "Is the database reachable, its schema current?")}
     paths["/readyz"]["get"]["responses"]["503"] = _problem("Not ready.")
@@ -38,7 +52,8 @@ def document() -> dict:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": paths,
-        "components": {"schemas": DOCUMENTS},
+        "components": {"schemas": DOCUMENTS, "securitySchemes": SECURITY},
+        "security": [{name: []} for name in SECURITY],
     }
 
 
@@ -70,7 +85,8 @@ def _responses(operation: Operation) -> dict:
         schema = {"type": "array", "items": schema}
     phrase = http.HTTPStatus(operation.status).phrase
     done = {"description": phrase} if operation.status == 204 else _answer(phrase, schema)
-    refusals = ["403", "404", "409", "413"] if operation.changes else ["403", "404", "422"]
+    refusals = ["401", "403", "404", "429"]
+    refusals += ["409", "413"] if operation.changes else ["422"]
     if operation.changes and operation.input["properties"]:
         refusals += ["400", "415", "422"]
     problems = {code: _problem(REFUSALS[code]) for code in [*sorted(refusals), "500", "503"]}
@@ -90,11 +106,18 @@ def _reference(name: str) -> dict:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def _me() -> dict:
+    described = _operation(BY_COMMAND["get-user"])
+    told = {"operationId": "get_me", "summary": "Show the user who asks.", "parameters": []}
+    return described | told | {"description": "The local command line is nobody's."}
+
+
 def _check(name: str, summary: str) -> dict:
     schema = {"type": "object", "properties": {"status": {"type": "string"}}}
     return {
         "operationId": name,
         "summary": summary,
         "tags": ["Health"],
+        "security": [],
         "responses": {"200": _answer("Yes.", schema)},
     }

@@ -2,6 +2,7 @@
 
 import peewee
 
+from caelus import events
 from caelus.database import locked, page, unique
 from caelus.errors import Conflict, Invalid, NotFound
 from caelus.models import KEEP, Deployment, Product, Template, alive, now
@@ -13,6 +14,7 @@ def create(*, name: str, description: str | None = None, template_id: int | None
         _refuse_foreign(None, template_id)
     with unique(f"a product named {name!r} exists already"):
         product = Product.create(name=name, description=description)
+    events.record(None, "product_created", f"product {product.id} ({name}) created")
     return get(product_id=product.id)
 
 
@@ -46,6 +48,9 @@ def update(*, product_id: int, template_id=KEEP, description=KEEP) -> Product:
     if description is not KEEP:
         product.description = description
     product.save()
+    now_has = f"with template {product.template_id}" if product.template_id else "without template"
+    told = f"product {product_id} ({product.name}) changed, {now_has}"
+    events.record(None, "product_updated", told)
     return get(product_id=product_id)
 
 
@@ -59,6 +64,8 @@ def delete(*, product_id: int) -> Product:
     live = Template.deleted_at.is_null()
     Template.update(deleted_at=at).where(Template.product == product_id, live).execute()
     Product.update(deleted_at=at).where(Product.id == product_id).execute()
+    told = f"product {product_id} ({product.name}) deleted with its templates"
+    events.record(None, "product_deleted", told)
     return product
 
 

@@ -2,14 +2,17 @@
 
 import datetime
 
+from caelus import config
 from caelus.models import (
     DEPLOYMENT_STATUSES,
     JOB_STATUSES,
     Deployment,
     Event,
     Job,
+    LoginLink,
     Product,
     Template,
+    Token,
     User,
 )
 
@@ -25,6 +28,8 @@ EMAIL = {"type": "string", "format": "email"}
 DOMAIN = {"type": "string", "format": "hostname"}
 NAME = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
 DIGEST = {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}$", "maxLength": 71}
+DAYS = {"type": ["integer", "null"], "minimum": 1, "maximum": 3650}
+LABEL = {"type": ["string", "null"], "minLength": 1, "maxLength": 100}
 SECONDS = {"type": ["integer", "null"], "minimum": 1, "maximum": 86_400}
 STATUS = {"type": "string", "enum": list(DEPLOYMENT_STATUSES)}
 JOB_STATUS = {"type": "string", "enum": list(JOB_STATUSES)}
@@ -130,6 +135,37 @@ def secrets(row) -> dict:
     return {"id": row.deployment_id, "deployment_id": row.deployment_id, "secrets": values}
 
 
+def audit_event(row: Event) -> dict:
+    """What admins see of an event."""
+    return event(row) | {"token": row.token, "address": row.address, "hash": row.hash}
+
+
+def token(row: Token) -> dict:
+    return {
+        "id": row.id,
+        "user_id": row.user_id,
+        "name": row.name,
+        "created_at": time(row.created_at),
+        "last_used_at": time(row.last_used_at),
+        "expires_at": time(row.expires_at),
+    }
+
+
+def new_token(row: Token) -> dict:
+    """A token with its text, which is never shown again."""
+    return token(row) | {"token": row.text}
+
+
+def login_link(row: LoginLink) -> dict:
+    return {
+        "id": row.id,
+        "user_id": row.user_id,
+        "url": f"{config.load().base_url}/login/{row.code}",
+        "created_at": time(row.created_at),
+        "expires_at": time(row.expires_at),
+    }
+
+
 def outcome(row: Deployment) -> dict:
     """What `reconcile` prints of a deployment."""
     return {
@@ -209,6 +245,23 @@ _PRODUCT = _object(
     template_id=_nullable("integer"),
     created_at=_TIME,
 )
+_EVENT = _object(
+    id=_INTEGER,
+    deployment_id=_nullable("integer"),
+    type=_STRING,
+    actor=_STRING,
+    message=_STRING,
+    cause=_CAUSE,
+    created_at=_TIME,
+)
+_TOKEN = _object(
+    id=_INTEGER,
+    user_id=_INTEGER,
+    name=_STRING,
+    created_at=_TIME,
+    last_used_at=_OPTIONAL_TIME,
+    expires_at=_OPTIONAL_TIME,
+)
 DOCUMENTS = {
     "User": _object(id=_INTEGER, email=_STRING, is_admin={"type": "boolean"}, created_at=_TIME),
     "Product": _object(**_PRODUCT["properties"], template=_nullable_ref("Template")),
@@ -261,14 +314,17 @@ DOCUMENTS = {
         created_at=_TIME,
         updated_at=_TIME,
     ),
-    "Event": _object(
-        id=_INTEGER,
-        deployment_id=_nullable("integer"),
-        type=_STRING,
-        actor=_STRING,
-        message=_STRING,
-        cause=_CAUSE,
-        created_at=_TIME,
+    "Event": _EVENT,
+    "AuditEvent": _object(
+        **_EVENT["properties"],
+        token=_nullable("string"),
+        address=_nullable("string"),
+        hash=_nullable("string"),
+    ),
+    "Token": _TOKEN,
+    "NewToken": _object(**_TOKEN["properties"], token=_STRING),
+    "LoginLink": _object(
+        id=_INTEGER, user_id=_INTEGER, url=_STRING, created_at=_TIME, expires_at=_TIME
     ),
     "Secrets": _object(
         id=_INTEGER,
@@ -298,4 +354,8 @@ SHOWN = {
     "Job": job,
     "Event": event,
     "Secrets": secrets,
+    "AuditEvent": audit_event,
+    "Token": token,
+    "NewToken": new_token,
+    "LoginLink": login_link,
 }

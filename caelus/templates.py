@@ -1,8 +1,9 @@
 """Templates: the immutable versions of a product, each a chart with its values and rules."""
 
 import re
+import threading
 
-from caelus import config, products, secretvalues, values
+from caelus import config, events, products, secretvalues, values
 from caelus.database import page, session, unique
 from caelus.errors import Conflict, Invalid, NotFound, ReconcileError
 from caelus.models import Deployment, Product, Template, now
@@ -10,6 +11,7 @@ from caelus.users import refuse_in_use
 
 PASSWORD_IN_URL = re.compile(r"[^/]*://[^/]*@")
 FLAG = re.compile("(^|/)-")  # a part of it becomes an argument of helm's
+_resolving = threading.Lock()  # it takes a thread of the API's few for minutes: one at most
 LONGEST = 500  # of what is told about a chart that can't be had
 RANGE = re.compile(r"[\^~<>=*|,]|(^|\.)[xX](\.|$)")
 
@@ -31,6 +33,7 @@ def create(*, product_id: int, chart_ref: str, chart_version: str, **fields) -> 
     taken = f"product {product_id} has a template of {chart_ref} {chart_version} already"
     with unique(taken):
         template.save(force_insert=True)
+    events.record(None, "template_created", _told(template, "created"))
     return template
 
 
@@ -42,6 +45,15 @@ def resolved(*, resolve: bool = False, **fields) -> dict:
     """
     if not resolve:
         return fields
+    if not _resolving.acquire(blocking=False):
+        raise Conflict("another chart is being resolved; try again when that is done")
+    try:
+        return _resolve(fields)
+    finally:
+        _resolving.release()
+
+
+def _resolve(fields: dict) -> dict:
     _check_chart(fields["chart_ref"], fields["chart_version"])
     plain_http = values.takes_plain_http(fields.get("capabilities_json"))
     with session():
@@ -88,7 +100,13 @@ def delete(*, product_id: int, template_id: int) -> Template:
     Template.update(deleted_at=now()).where(Template.id == template_id).execute()
     canonical = Product.template_id == template_id
     Product.update(template_id=None).where(Product.id == product_id, canonical).execute()
+    events.record(None, "template_deleted", _told(template, "deleted"))
     return template
+
+
+def _told(template: Template, done: str) -> str:
+    chart = f"{template.chart_ref} {template.chart_version}"
+    return f"template {template.id} of product {template.product_id} ({chart}) {done}"
 
 
 def _check_chart(ref: str, version: str) -> None:

@@ -41,10 +41,12 @@ def _refuse_constant(name: str):
 
 
 def from_text(schema: dict, text: str):
-    """What `text` of a query or command line means: a number where `schema` wants one."""
+    """What `text` of a query or command line means: a number or boolean if `schema` wants it."""
     wants = schema.get("type", "string")
     if "integer" in wants and re.fullmatch(r"-?[0-9]{1,18}", text):
         return int(text)
+    if wants == "boolean" and text in ("true", "false"):
+        return text == "true"
     return text
 
 

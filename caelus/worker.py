@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 
-from caelus import drift, events, jobs, leases, notices, reconcile
+from caelus import audit, drift, events, jobs, leases, logins, notices, reconcile, sessions
 from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
@@ -69,7 +69,7 @@ class Workers:
                 wakeup.wait(seen, POLL_SECONDS)
 
     def _mind(self) -> None:
-        """Take jobs from dead workers, and prune old events and jobs."""
+        """Take jobs from dead workers, and prune what is old."""
         pruned = float("-inf")
         while not self._tools.cancel.wait(POLL_SECONDS):
             if _safely("minder", leases.recover):
@@ -88,5 +88,7 @@ class Workers:
 
 def _prune() -> None:
     with session(), transaction():
-        events.prune(now())
         jobs.prune(now())
+        sessions.prune(now())
+        logins.prune(now())
+        audit.prune(now())  # last: it takes the lock that every change takes last

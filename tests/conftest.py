@@ -17,6 +17,7 @@ from caelus import config, database, machine
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.operations import BY_COMMAND
+from tests import admin
 from tests.postgres import find_postgres, private_postgres
 
 
@@ -133,12 +134,15 @@ class Cli:
 
 
 class Rest:
-    """Sends the request of an operation to the app."""
+    """Sends the request of an operation to the app, as an admin."""
 
     name = "rest"
 
     def __init__(self):
-        self.client = falcon.testing.TestClient(create_app(), headers={"Host": "localhost"})
+        for row in admin.ROWS:
+            database.database.execute_sql(row)
+        headers = {"Host": "localhost", "Authorization": admin.BEARER}
+        self.client = falcon.testing.TestClient(create_app(), headers=headers)
 
     def __call__(self, command: str, **arguments) -> Answer:
         operation = BY_COMMAND[command]
@@ -147,6 +151,7 @@ class Rest:
         extra = {"params" if operation.method == "GET" else "json": arguments or None}
         if operation.method == "POST" and operation.input["properties"]:
             extra = {"json": arguments}
+        extra["remote_addr"] = "127.0.0.1"
         result = self.client.simulate_request(operation.method, path, **extra)
         document = result.json if result.content else None
         if result.status_code >= 400:
@@ -167,10 +172,11 @@ def argv_of(command: str, arguments: dict) -> list[str]:
             positional.append(str(arguments.pop(name)))
     for name, value in arguments.items():
         option = words.get(name, "--" + name.replace("_", "-"))
-        if value is True:
-            argv.append(option)
-        elif value is not False:
-            argv.append(f"{option}={json.dumps(value) if name.endswith('_json') else value}")
+        if f"{option}=" not in usage and isinstance(value, bool):
+            argv += [option] * value
+        else:
+            as_json = name.endswith("_json") or isinstance(value, bool)
+            argv.append(f"{option}={json.dumps(value) if as_json else value}")
     return [*argv, *positional]
 
 

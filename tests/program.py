@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,7 +14,11 @@ import time
 import urllib.error
 import urllib.request
 
+import psycopg
 import yaml
+
+from caelus import config
+from tests import admin
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -61,6 +66,7 @@ class Serving:
         self._url = threading.Event()
         threading.Thread(target=self._read_log, daemon=True).start()
         assert self._url.wait(30), "\n".join(self.log)
+        _make_admin(program.env)
 
     def _read_log(self):
         for line in self.process.stderr:
@@ -70,8 +76,9 @@ class Serving:
                 self._url.set()
 
     def ask(self, method: str, path: str, body=None):
-        """Status and document of a request."""
-        request = urllib.request.Request(self.url + path, method=method)
+        """Status and document of a request by an admin."""
+        headers = {"Authorization": admin.BEARER}
+        request = urllib.request.Request(self.url + path, headers=headers, method=method)
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
@@ -97,6 +104,17 @@ class Serving:
             code = self.process.wait(40)
             assert code == 0, "\n".join(self.log)
         return self.process.returncode
+
+
+def _make_admin(environ) -> None:
+    """Put the tests' admin into the program's database."""
+    url = config.database_url(environ)
+    connect, place = psycopg.connect, url
+    if url.startswith("sqlite:"):
+        connect, place = sqlite3.connect, url.removeprefix("sqlite:///")
+    with contextlib.closing(connect(place)) as connection, connection:
+        for row in admin.ROWS:
+            connection.execute(row)
 
 
 def wait_until(condition, seconds: float = 30):

@@ -16,7 +16,21 @@ from playhouse.schema_diff import diff_models
 from caelus import config, database, migrate, users
 from caelus.cli import main
 from caelus.errors import Unavailable
-from caelus.models import MODELS, Deployment, Event, Job, Product, Sweep, Template, User, now
+from caelus.models import (
+    MODELS,
+    Audit,
+    Deployment,
+    Event,
+    Job,
+    LoginLink,
+    Product,
+    Session,
+    Sweep,
+    Template,
+    Token,
+    User,
+    now,
+)
 from tests.conftest import Cli
 from tests.program import Program
 
@@ -60,6 +74,15 @@ def create(model, **columns):
         Job: {"deployment": 1, "reason": "create"},
         Sweep: {"name": "drift", "started_at": now()},
         Event: {"deployment": 1, "type": "created", "actor": "a", "message": "m"},
+        Audit: {},
+        Token: {"user": 1, "name": "laptop", "hash": os.urandom(8).hex()},
+        LoginLink: {"user": 1, "hash": os.urandom(8).hex(), "expires_at": now()},
+        Session: {
+            "user": 1,
+            "hash": os.urandom(8).hex(),
+            "expires_at": now(),
+            "last_seen_at": now(),
+        },
     }
     return model.create(**parents[model] | columns)
 
@@ -86,13 +109,13 @@ def test_migrate_says_what_it_applied_and_is_idempotent(console):
 
 
 def test_an_older_schema_is_refused_until_migrate_was_run(cli, add_migration):
-    newest = migrate.newest()[-1]
+    before = migrate.newest()[-1]
     add_migration("900_more", 'migrator.sql("CREATE TABLE more (id INTEGER)")')
     for command in ("list-users", "reconcile"):
         answer = cli.run(command)
         assert answer.code == 1
         assert answer.sentence == (
-            f"the database has schema {newest}, this Caelus needs 900_more; run: caelus migrate"
+            f"the database has schema {before}, this Caelus needs 900_more; run: caelus migrate"
         )
     assert cli.run("migrate").document == {"schema": "900_more", "applied": ["900_more"]}
     assert cli.run("list-users").ok
@@ -196,6 +219,9 @@ def test_the_models_and_the_schema_do_not_differ(settings):
         "jobs_running",
         "events_age",
         "sweeps_name",
+        "tokens_hash",
+        "login_links_hash",
+        "sessions_hash",
     }
     migrated = columns_and_links()
     database.database.drop_tables(MODELS)
@@ -292,7 +318,9 @@ migrator.orm.add(User)
 def test_changing_a_table_keeps_the_rows_that_refer_to_it(rows, cli, add_migration, change):
     add_migration("900_rebuild", REBUILD + change)
     assert cli.run("migrate").ok
-    assert {model: model.select().count() for model in MODELS} == dict.fromkeys(MODELS, 1)
+    assert {model: model.select().count() for model in MODELS} == (
+        dict.fromkeys(MODELS, 1) | {Audit: 2}  # the migration makes one
+    )
     assert indexes()["users_email_alive"][1:3] == (["email_key"], True)
     with pytest.raises(peewee.IntegrityError), database.transaction():
         create(Deployment, user=99, domainname="b.example.org")

@@ -22,6 +22,7 @@ from caelus import openapi
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.operations import BY_COMMAND, OPERATIONS
+from tests import admin
 from tests.conftest import TEMPLATE, argv_of
 
 MEGABYTE = 1024 * 1024
@@ -42,9 +43,12 @@ class Answer:
 
 def ask(app, method: str, path: bytes, query: str = "", body: bytes = b"", **environ) -> Answer:
     """The answer to a request that may be one that no HTTP library would send."""
-    sent = falcon.testing.create_environ(
-        body=body, headers={"Content-Type": "application/json", "Host": "localhost"}
-    )
+    headers = {
+        "Content-Type": "application/json",
+        "Host": "localhost",
+        "Authorization": admin.BEARER,
+    }
+    sent = falcon.testing.create_environ(body=body, headers=headers)
     # As WSGI has it: every octet of the path one character.
     sent |= {"REQUEST_METHOD": method, "PATH_INFO": path.decode("latin-1"), "QUERY_STRING": query}
     sent |= {"CONTENT_LENGTH": str(len(body))} | environ
@@ -68,8 +72,8 @@ def check(answer: Answer, caplog) -> int:
 
 
 @pytest.fixture
-def app_alone():
-    """The app without a database: what is refused early needs none."""
+def app_alone(rest):
+    """The app with nothing in its database but an admin."""
     return create_app()
 
 
@@ -286,6 +290,8 @@ UNFIT = {  # JSON that is no fit value for any field
 }
 FULL = {
     "create-user": {"email": "x@example.org"},
+    "update-user": {"is_admin": True},
+    "create-token": {"name": "x"},
     "create-product": {"name": "X"},
     "update-product": {"description": "X"},
     "create-template": TEMPLATE | {"chart_version": "9"},
@@ -790,9 +796,9 @@ def test_no_odd_port_is_served(terminal_alone, port):
 
 
 def test_no_odd_host_is_served(terminal):
-    for host in ("0.0.0.0", "::", "192.0.2.1", "\udcff", "x" * 300, "a..b", "a b", "[::1]", "\x1b"):
+    for host in ("192.0.2.1", "\udcff", "x" * 300, "a..b", "a b", "[::1]", "\x1b"):
         told = terminal.refused("serve", f"--host={host}", "--port=0")
-        assert re.match("refusing to listen on|cannot listen on", told), host
+        assert told.startswith("cannot listen on"), host
 
 
 def test_no_odd_deployment_is_reconciled(terminal):

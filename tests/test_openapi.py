@@ -89,11 +89,11 @@ def test_it_has_every_operation_and_nothing_else_but_the_health_checks():
     found = {
         f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items() for method in item
     }
-    assert found == {o.route for o in OPERATIONS} | {"GET /healthz", "GET /readyz"}
+    assert found == {o.route for o in OPERATIONS} | {"GET /healthz", "GET /readyz", "GET /me"}
 
 
-def test_it_is_served_as_it_is(client):
-    result = client.simulate_get("/openapi.json")
+def test_it_is_served_as_it_is(rest):
+    result = rest.client.simulate_get("/openapi.json")
     assert result.status_code == 200
     assert result.headers["content-type"] == "application/json"
     assert result.json == DOCUMENT
@@ -277,5 +277,5 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(client):
     policy = client.simulate_get("/docs").headers["content-security-policy"]
     assert policy.startswith("default-src 'self';")
     sources = {word for rule in policy.split(";") for word in rule.split()[1:]}
-    assert sources <= {"'self'", "'unsafe-inline'", "data:"}
+    assert sources <= {"'self'", "'none'", "'unsafe-inline'", "data:"}
     assert "script-src" not in policy

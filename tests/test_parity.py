@@ -19,6 +19,14 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("create-user", {"email": "nobody"}),
     ("create-user", {"email": "ADA@example.org"}),
     ("delete-user", {"user_id": 1}),
+    ("update-user", {"user_id": 99, "is_admin": True}),
+    ("update-user", {"user_id": 1, "is_admin": "yes"}),
+    ("create-token", {"user_id": 1, "expires_in_days": 0}),
+    ("create-token", {"user_id": 99}),
+    ("list-tokens", {"user_id": 1}),
+    ("list-tokens", {"user_id": 1, "limit": 1, "after": 1}),
+    ("delete-token", {"user_id": 2, "token_id": 1}),
+    ("create-login-link", {"user_id": 99}),
     ("list-products", {}),
     ("get-product", {"product_id": 1}),
     ("create-product", {"name": "Notes"}),
@@ -54,7 +62,7 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("list-all-deployments", {"status": "provisioning", "product_id": 1}),
     ("list-events", {"user_id": 1, "deployment_id": 1}),
     ("list-events", {"user_id": 2, "deployment_id": 1}),
-    ("list-all-events", {"limit": 1, "before": 9}),
+    ("list-all-events", {"limit": 1, "before": 6}),
     ("list-jobs", {}),
     ("list-jobs", {"status": "queued", "deployment_id": 1}),
 ]
@@ -69,6 +77,8 @@ def fill(rest) -> None:
     rest("create-template", product_id=1, **TEMPLATE | {"chart_version": "1.1.0"})
     rest("update-product", product_id=1, template_id=1)
     assert rest("create-deployment", **DEPLOYMENT, user_values_json={"size": 3}).ok
+    rest("create-token", user_id=1, name="one")
+    rest("create-token", user_id=1, name="two", expires_in_days=1)
 
 
 @pytest.mark.parametrize(("command", "arguments"), SAME)
@@ -87,6 +97,10 @@ def test_a_change_by_either_surface_makes_the_same_document(settings, rest, cli,
     """The first change by REST, a like one by the CLI: alike but for ids, names and times."""
     rows = {
         "create-user": [{"email": "c1@example.org"}, {"email": "c2@example.org"}],
+        "update-user": [{"user_id": 2, "is_admin": True}] * 2,
+        "create-token": [{"user_id": 1, "name": f"a{n}", "expires_in_days": 3} for n in (1, 2)],
+        "delete-token": [{"user_id": 1, "token_id": n} for n in (1, 2)],
+        "create-login-link": [{"user_id": n} for n in (1, 2)],
         "delete-user": [{"user_id": 2}, {"user_id": 3}],
         "create-product": [{"name": "C1"}, {"name": "C2"}],
         "update-product": [{"product_id": 1, "description": "x1"}] * 2,
@@ -131,7 +145,7 @@ def shape(document):
     if isinstance(document, dict):
         return {key: None if "id" in key else shape(value) for key, value in document.items()}
     if isinstance(document, str):
-        return re.sub(r"\d+|[abc](?=\d|\.example)", "#", document)
+        return re.sub(r"[0-9A-Za-z]{43}|\d+|[abc](?=\d|\.example)", "#", document)
     return document
 
 

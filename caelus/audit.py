@@ -1,0 +1,97 @@
+"""The chain of events: each hash covers its event and the hash before it, so that an event that
+was changed or removed afterwards is found. One row of the table `audit` remembers both ends.
+"""
+
+import datetime
+import hashlib
+import json
+
+import peewee
+
+from caelus.database import locked
+from caelus.models import Audit, Event
+
+KEPT = datetime.timedelta(days=90)
+
+
+def digest(previous: str, event: Event) -> str:
+    """The hash of `event` where `previous` is that of the event before."""
+    row = [
+        previous,
+        event.id,
+        f"{event.created_at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        event.deployment_id,
+        event.type,
+        event.actor,
+        event.token,
+        event.address,
+        event.message,
+        event.cause,
+    ]
+    text = json.dumps(row, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def append(event: Event) -> None:
+    """Save `event` as the newest. Until the transaction ends, no other can: so do it last."""
+    ends = _ends()
+    # Not the sequence's: it has gaps, in which events could hide. What was slipped in by hand is
+    # found by `verify`, and must not stop all work meanwhile.
+    greatest = Event.select(peewee.fn.MAX(Event.id)).scalar() or 0
+    event.id = max(ends.newest_id, greatest) + 1
+    event.hash = digest(ends.newest_hash, event)
+    event.save(force_insert=True)
+    ends.newest_id, ends.newest_hash = event.id, event.hash
+    ends.save()
+
+
+def prune(at: datetime.datetime) -> int:
+    """Delete what is older than 90 days, from the oldest on; gives how many."""
+    ends = _ends()
+    young = Event.select().where(Event.created_at >= at - KEPT).order_by(Event.id).first()
+    old = Event.select().where(Event.id < young.id) if young else Event.select()
+    last = old.order_by(Event.id.desc()).first()
+    if last is None:
+        return 0
+    ends.pruned_id, ends.pruned_hash = last.id, last.hash
+    ends.save()
+    return Event.delete().where(Event.id <= last.id).execute()
+
+
+def verify() -> dict:
+    """Follow the whole chain: `ok`, how many and which events, and the first `fault`, if any.
+
+    No event can be added meanwhile.
+    """
+    found = {"ok": True, "events": 0, "first_id": None, "last_id": None}
+    try:
+        ends = _ends()
+    except Audit.DoesNotExist:
+        return found | {"ok": False, "fault": "the row of the table audit is gone"}
+    before, previous = ends.pruned_id, ends.pruned_hash
+    for event in Event.select().order_by(Event.id).iterator():
+        if event.hash != digest(previous, event):
+            return found | {"ok": False, "fault": _fault(before, event.id)}
+        before, previous = event.id, event.hash
+        found |= {"events": found["events"] + 1, "last_id": event.id}
+        found["first_id"] = found["first_id"] or event.id
+    if before != ends.newest_id:
+        return found | {"ok": False, "fault": _gone(before + 1, ends.newest_id)}
+    if previous != ends.newest_hash:
+        return found | {"ok": False, "fault": f"event {before}, the newest, was changed"}
+    return found
+
+
+def _fault(before: int, id: int) -> str:
+    if id - before > 1:
+        return f"{_gone(before + 1, id - 1)}, or event {id} was changed"
+    return f"event {id} does not follow from event {before}: one of the two was changed"
+
+
+def _gone(first: int, last: int) -> str:
+    return f"event {first} is gone" if first == last else f"events {first} to {last} are gone"
+
+
+def _ends() -> Audit:
+    """The two ends of the chain, locked until the transaction ends."""
+    return locked(Audit.select()).get()

@@ -1,0 +1,66 @@
+"""What one row of the table of operations says."""
+
+import enum
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from caelus import schemas, validation
+from caelus.errors import NotFound
+
+_ID = re.compile(r"[1-9][0-9]{0,18}")
+
+
+class Access(enum.Enum):
+    """Who may call an operation over HTTP."""
+
+    USER = "every user"
+    OWNER = "the user whose {user_id} is in the path, and admins"
+    ADMIN = "admins"
+
+
+class Operation(NamedTuple):
+    """One row; `words` says which argument a word of the usage text is, where the name differs.
+
+    `before` makes the service's arguments of those given, with no transaction open.
+    """
+
+    command: str
+    route: str
+    access: Access
+    service: Callable
+    shows: str
+    usage: str
+    input: dict = schemas.fields()
+    status: int = 200
+    many: bool = False
+    words: dict[str, str] = {}  # never changed
+    before: Callable[..., dict] = dict
+
+    @property
+    def method(self) -> str:
+        return self.route.partition(" ")[0]
+
+    @property
+    def path(self) -> str:
+        return self.route.partition(" ")[2]
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the ids in the path, in order."""
+        return re.findall(r"{(\w+)}", self.path)
+
+    @property
+    def changes(self) -> bool:
+        return self.method != "GET"
+
+    @property
+    def summary(self) -> str:
+        return self.usage.strip().partition("\n")[0]
+
+
+def whole_id(what: str, text: str) -> int:
+    """The id in `text`. Raises NotFound for what can't be the id of any `what`."""
+    if _ID.fullmatch(text) and int(text) < 2**63:
+        return int(text)
+    raise NotFound(f"{what} {validation.printable(text)} not found: an id is a whole number")

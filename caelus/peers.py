@@ -1,0 +1,58 @@
+"""Who is at the other end of a connection: a client, or a proxy that speaks for one."""
+
+import ipaddress
+from typing import NamedTuple
+
+import falcon
+
+from caelus.config import Config
+
+FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded")
+
+
+class Peer(NamedTuple):
+    address: str  # the client's, as far as it is known
+    scheme: str  # http or https, as the client sees it
+    is_proxy: bool  # a trusted one: its headers are believed
+
+
+def of(req: falcon.Request, settings: Config) -> Peer:
+    """The peer of this request; headers that only a trusted proxy may send are gone afterwards."""
+    direct = _address(req.env.get("REMOTE_ADDR"))
+    if not _is_trusted(direct, settings):
+        _strip(req, settings)
+        return Peer(str(direct or "unknown"), req.scheme, False)
+    scheme = (req.get_header("X-Forwarded-Proto") or "").strip().lower()
+    if scheme not in ("http", "https"):
+        scheme = req.scheme
+    return Peer(str(_client(req, direct, settings)), scheme, True)
+
+
+def _client(req: falcon.Request, direct, settings: Config):
+    """The last address in X-Forwarded-For that no trusted proxy has: before it anybody may lie."""
+    for text in reversed((req.get_header("X-Forwarded-For") or "").split(",")):
+        address = _address(text.strip())
+        if address is None:
+            return direct
+        if not _is_trusted(address, settings):
+            return address
+        direct = address
+    return direct
+
+
+def _is_trusted(address, settings: Config) -> bool:
+    return address is not None and any(address in net for net in settings.trusted_proxies)
+
+
+def _address(text: str | None):
+    """The IP address in `text`, an IPv4 one inside IPv6 as itself; None where there is none."""
+    try:
+        address = ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _strip(req: falcon.Request, settings: Config) -> None:
+    for name in (*FORWARDED, settings.auth_header or "X-Forwarded-For"):
+        req.env.pop("HTTP_" + name.upper().replace("-", "_"), None)

@@ -1,0 +1,174 @@
+"""The waitress server that carries the app, within bounds that slow clients can't stretch."""
+
+import ipaddress
+import json
+import logging
+import math
+import socket
+import time
+
+import waitress
+from waitress import wasyncore
+from waitress.buffers import OverflowableBuffer
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask
+
+from caelus import database, validation
+from caelus.api import create_app
+from caelus.config import Config
+from caelus.errors import ConfigError
+from caelus.guard import PROBLEM
+
+log = logging.getLogger("caelus.server")
+DRAIN_SECONDS = 10  # for requests that run when the server is told to stop
+MAX_CONNECTIONS = 500  # well below the 1024 files that a process may often open
+ROOM = 50  # connections that are ended at once when there are that many
+MAX_HEADER_BYTES = 32 * 1024
+MAX_DROPPED_BYTES = 64 * validation.MAX_BYTES  # of a body that is too large; then the line is cut
+ARRIVE_SECONDS = 60  # for a whole request to arrive, and for a kept connection to be used again
+SEND_SECONDS = 120  # for a client to take its answer
+
+
+class ProblemTask(ErrorTask):
+    """Waitress' own refusals (broken HTTP, too large a body) as problem documents."""
+
+    def execute(self):
+        error = self.request.error
+        detail = f"{error.reason}: {error.body}"
+        problem = {"title": error.reason, "status": error.code, "detail": detail}
+        body = json.dumps(problem).encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", PROBLEM))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class Body(OverflowableBuffer):
+    """Keeps no more of a body than shows that it is too large; the rest is read and dropped,
+    because a client reads the refusal only once it has sent everything."""
+
+    def append(self, data):
+        if len(self) <= validation.MAX_BYTES:
+            super().append(data)
+
+
+class Parser(HTTPRequestParser):
+    def parse_header(self, header_plus):
+        super().parse_header(header_plus)
+        if self.body_rcv is not None:
+            self.body_rcv.buf = Body(self.adj.inbuf_overflow)
+
+
+class Channel(HTTPChannel):
+    """A connection, which knows since when its client keeps others waiting."""
+
+    error_task_class = ProblemTask
+    parser_class = Parser
+
+    def __init__(self, *arguments, **options):
+        self._since = time.monotonic()
+        super().__init__(*arguments, **options)
+
+    def received(self, data):
+        before = self.request
+        done = super().received(data)
+        if self.request is not before:  # a request has begun to arrive, or has arrived
+            self._since = time.monotonic()
+        return done
+
+    def service(self):
+        self._since = math.inf  # until the answer is whole, nobody keeps anybody waiting
+        super().service()
+        self._since = time.monotonic()  # now the client is to take it, or to ask again
+
+    def waits(self) -> float:
+        """Seconds since it has been the client's turn; 0 while it is ours."""
+        return 0.0 if self.requests else max(0.0, time.monotonic() - self._since)
+
+    def patience(self) -> float:
+        return SEND_SECONDS if self.total_outbufs_len else ARRIVE_SECONDS
+
+
+class Server:
+    """The app at one address.
+
+    It steps waitress 3.0's own loop, to end it cleanly and to drop slow clients: `Body`, `Parser`,
+    `Channel`, `_step`, `_drain` and `_busy` are what another version may want otherwise.
+    """
+
+    def __init__(self, settings: Config):
+        host = settings.host
+        listening = _listen(host, settings.port)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{listening.getsockname()[1]}"
+        logging.getLogger("waitress").setLevel(logging.ERROR)
+        self._server = waitress.create_server(
+            create_app(settings),
+            sockets=[listening],
+            threads=database.HTTP_THREADS,
+            connection_limit=MAX_CONNECTIONS + 2,  # the server's own two sockets count
+            max_request_header_size=MAX_HEADER_BYTES,
+            max_request_body_size=MAX_DROPPED_BYTES,
+            ident=None,
+            clear_untrusted_proxy_headers=False,  # the app does, of all that it believes
+        )
+        self._server.channel_class = Channel
+        self._next_look = 0.0
+
+    def run(self, stop) -> None:
+        """Serve until `stop` is set (a threading.Event, or alike)."""
+        while not stop.is_set():
+            self._step(0.5)
+            self._drop_slow_clients()
+        log.info("stopping")
+        self._drain()
+
+    def _step(self, seconds: float) -> None:
+        loop = self._server.asyncore.loop
+        loop(timeout=seconds, use_poll=True, map=self._server._map, count=1)
+
+    def _drop_slow_clients(self) -> None:
+        """End connections whose client takes too long; of a crowd also those that wait longest."""
+        channels = list(self._server.active_channels.values())
+        crowded = len(channels) >= MAX_CONNECTIONS
+        if time.monotonic() < self._next_look and not crowded:
+            return
+        self._next_look = time.monotonic() + 0.5
+        waiting = sorted((c for c in channels if c.waits()), key=Channel.waits, reverse=True)
+        for number, channel in enumerate(waiting):
+            if channel.waits() > channel.patience() or (crowded and number < ROOM):
+                channel.will_close = True
+
+    def _drain(self) -> None:
+        """Take no new connection; answer the requests that have begun."""
+        wasyncore.dispatcher.close(self._server)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while time.monotonic() < deadline and self._busy():
+            self._step(0.1)
+        self._server.task_dispatcher.shutdown(timeout=1)
+
+    def _busy(self) -> bool:
+        channels = list(self._server.active_channels.values())
+        return any(c.request or c.requests or c.total_outbufs_len for c in channels)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ConfigError for what can't be had."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except (OSError, UnicodeError) as e:
+        text = getattr(e, "strerror", None) or e
+        raise ConfigError(f"cannot listen on {host} port {port}: {text}") from None
+
+
+def is_exposed(settings: Config) -> bool:
+    """Whether other machines reach it, and nothing says that https is in front."""
+    try:
+        loopback = ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        loopback = settings.host.lower() == "localhost"
+    behind = settings.trusted_proxies or settings.base_url.startswith("https:")
+    return not loopback and not behind

@@ -1,0 +1,168 @@
+"""A proxy that has authenticated the user: believed where it is trusted, and nowhere else."""
+
+import falcon.testing
+import pytest
+
+from caelus import config
+from caelus.api import create_app
+from caelus.errors import ConfigError
+from caelus.models import Event, User
+
+PROXY, OTHER = "10.1.2.3", "192.0.2.9"
+HEADER = "X-Auth-Request-Email"
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def behind(cli, monkeypatch):
+    """behind(**settings) gives the app behind a proxy; Ada (1) is a user, Root (2) an admin."""
+    assert cli("create-user", email="ada@example.org").ok
+    assert cli("create-user", email="root@example.org", is_admin=True).ok
+
+    def app(**settings):
+        settings = {
+            "CAELUS_AUTH_HEADER": HEADER,
+            "CAELUS_TRUSTED_PROXIES": "10.1.2.0/24, 2001:db8::/64",
+        } | settings
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        return falcon.testing.TestClient(create_app(), headers={"Host": "localhost"})
+
+    return app
+
+
+def me(client, email, peer=PROXY, **headers):
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.simulate_get("/me", headers={HEADER: email} | headers, remote_addr=peer)
+
+
+@pytest.mark.parametrize("email", ["ada@example.org", "ADA@Example.org"])
+@pytest.mark.parametrize("peer", [PROXY, "2001:db8::7", "::ffff:10.1.2.3"])
+def test_the_proxys_word_is_taken(behind, email, peer):
+    assert me(behind(), email, peer).json["id"] == 1
+
+
+def test_whom_the_proxy_names_may_what_that_user_may(behind):
+    client = behind()
+    for email, status in (("ada@example.org", 404), ("root@example.org", 200)):
+        answer = client.simulate_get("/users", headers={HEADER: email}, remote_addr=PROXY)
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize("peer", [OTHER, "10.1.3.1", "127.0.0.1", "::1", "x", ""])
+def test_nobody_elses_word_is(behind, peer):
+    assert me(behind(), "root@example.org", peer).status_code == 401
+
+
+def test_without_the_setting_nobody_is_believed(behind, monkeypatch):
+    assert me(behind(CAELUS_AUTH_HEADER=""), "root@example.org").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "root@example.org, ada@example.org",
+        "root@example.org,ada@example.org",
+        "root",
+        "@",
+        "\xff@x",
+        "x" * 5000,
+    ],
+)
+def test_what_is_no_one_email_is_refused(behind, email):
+    assert me(behind(), email).status_code == 403
+
+
+def test_strangers_are_refused(behind):
+    answer = me(behind(), "eve@example.org")
+    assert answer.status_code == 403
+    assert answer.json["detail"] == "eve@example.org is no user here; an admin can create the user"
+    assert User.select().count() == 2
+
+
+def test_strangers_become_users_where_that_is_wanted(behind):
+    client = behind(CAELUS_AUTO_CREATE_USERS="1")
+    answer = me(client, "eve@example.org", X_Forwarded_For="198.51.100.7")
+    assert answer.json == me(client, "eve@example.org").json
+    assert answer.json["is_admin"] is False
+    created = Event.select().where(Event.type == "user_created").order_by(Event.id.desc()).first()
+    assert (created.actor, created.address) == ("proxy", "198.51.100.7")
+
+
+def test_a_token_comes_before_the_header(behind, cli):
+    client = behind()
+    token = cli("create-token", user_id=1).document["token"]
+    answer = me(client, "root@example.org", Authorization=f"Bearer {token}")
+    assert answer.json["email"] == "ada@example.org"
+    assert me(client, "root@example.org", Authorization="Bearer x").status_code == 401
+
+
+def test_a_session_that_is_over_does_not_keep_the_proxys_users_out(behind):
+    answer = me(behind(), "ada@example.org", Cookie="caelus_session=old")
+    assert answer.status_code == 200
+
+
+def test_changes_need_the_word_of_caelus_own_page(behind):
+    client = behind()
+    for headers, status in (({}, 403), ({"Sec-Fetch-Site": "same-origin"}, 201)):
+        headers |= {HEADER: "ada@example.org"}
+        answer = client.simulate_post("/users/1/tokens", headers=headers, remote_addr=PROXY)
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        (PROXY, "198.51.100.7", "198.51.100.7"),
+        (PROXY, "203.0.113.5, 198.51.100.7", "198.51.100.7"),
+        (PROXY, "203.0.113.5, 198.51.100.7, 10.1.2.9", "198.51.100.7"),
+        (PROXY, "10.1.2.9", "10.1.2.9"),
+        (PROXY, "198.51.100.7, nonsense", PROXY),
+        (PROXY, "", PROXY),
+        (OTHER, "198.51.100.7", OTHER),
+    ],
+)
+def test_events_say_where_the_client_is(behind, peer, forwarded, address):
+    headers = {"Authorization": "Bearer x", "X-Forwarded-For": forwarded}
+    behind().simulate_get("/users", headers=headers, remote_addr=peer)
+    assert Event.select().order_by(Event.id.desc()).first().address == address
+
+
+# The settings
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "0.0.0.0/0 takes in too much"),
+        ({"TRUSTED_PROXIES": "::/0"}, "::/0 takes in too much"),
+        ({"TRUSTED_PROXIES": "0.0.0.0/1, 128.0.0.0/1"}, "0.0.0.0/0 takes in too much"),
+        ({"TRUSTED_PROXIES": "10.0.0.0/8,11.0.0.0/8"}, "10.0.0.0/7 takes in too much"),
+        ({"TRUSTED_PROXIES": "2000::/3"}, "2000::/3 takes in too much"),
+        ({"TRUSTED_PROXIES": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),
+        ({"TRUSTED_PROXIES": "proxy"}, "'proxy' does not appear to be"),
+        ({"AUTH_HEADER": "Remote-Email"}, "CAELUS_TRUSTED_PROXIES names nobody"),
+        ({"AUTH_HEADER": "a b", "TRUSTED_PROXIES": "10.0.0.1"}, "can't be 'a b'"),
+        ({"AUTH_HEADER": "Cookie", "TRUSTED_PROXIES": "10.0.0.1"}, "can't be 'Cookie'"),
+        ({"AUTO_CREATE_USERS": "yes"}, "must be a whole number from 0 to 1"),
+        ({"PUBLIC_URL": "caelus.example.org"}, "must be like https://"),
+        ({"PUBLIC_URL": "https://caelus.example.org/path"}, "must be like https://"),
+        ({"ALLOWED_HOSTS": "caelus.example.org:80"}, "must name hosts without port"),
+        ({"ALLOWED_HOSTS": "*"}, "must name hosts without port"),
+    ],
+)
+def test_a_setting_that_would_open_the_door_is_refused(database_url, setting, told):
+    with pytest.raises(ConfigError) as refused:
+        config.load({f"CAELUS_{name}": value for name, value in setting.items()})
+    assert told in refused.value.detail
+
+
+def test_narrow_ranges_are_taken(database_url):
+    ranges = "10.0.0.0/8, 192.0.2.1,2001:db8::/32 , ::1"
+    loaded = config.load({"CAELUS_TRUSTED_PROXIES": ranges})
+    assert [str(network) for network in loaded.trusted_proxies] == [
+        "10.0.0.0/8",
+        "192.0.2.1/32",
+        "::1/128",
+        "2001:db8::/32",
+    ]
