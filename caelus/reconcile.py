@@ -150,6 +150,7 @@ class Attempt:
         self.patience = patience
         self.uid = deployment.deployment_uid
         self.template = deployment.desired_template
+        self.is_first = job.reason == "create" and job.attempt == 1
         self.correcting = job.reason == "drift"  # to undo what others changed
         self.owing = False  # a rollback that did not work, and so is to be tried again
         self.revision: int | None = None  # of the release as this attempt leaves it, if healthy
@@ -177,8 +178,8 @@ class Attempt:
 
     def _apply(self) -> None:
         values = deployments.check_values(self.deployment)
+        self._fence(self.template)
         action, history = self._decide(Wanted.APPLY)
-        self._fence(self.template, anew=action != Action.INSTALL)
         if action == Action.UNLOCK:
             self._unlock(newest(history))
         try:
@@ -198,10 +199,9 @@ class Attempt:
             helm.uninstall(self.tools, self.uid, self.timeout)
         kubectl.delete_namespace(self.tools, self.uid, self.patience)
 
-    def _fence(self, template: Template, anew: bool) -> None:
-        """Fence the namespace; `anew`: there may be an older fence, of which some is to go."""
+    def _fence(self, template: Template) -> None:
         objects = self._fence_of(template)
-        surplus = fence.surplus(objects) if anew else []
+        surplus = [] if self.is_first else fence.surplus(objects)  # of a fence that was before
         kubectl.apply_fence(self.tools, self.uid, objects, surplus)
 
     def _fence_of(self, template: Template) -> list[dict]:
@@ -274,7 +274,7 @@ class Attempt:
         try:
             # Pods of the last good revision may need what the new fence does not let them.
             if self._fence_of(former) != self._fence_of(self.template):
-                self._fence(former, anew=True)
+                self._fence(former)
             releases.rollback(self.tools, self.uid, good, self.timeout)
         except ToolError as e:
             self._tell("rollback_failed", redact.scrub(e.detail, self.deployment))

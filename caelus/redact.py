@@ -23,8 +23,8 @@ _LONG = 8  # anything longer is no part of another word by chance
 # Words of our own sentences: a value that is one of them, and no secret, need not be hidden.
 _OURS = frozenset(
     "address being bound can't cluster container crash deleted exceeds exit failed fails hook "
-    "image line mounted namespace needs pulled quota ready refused release scheduled seconds started "
-    "still takes type volume waits".split()
+    "image line mounted namespace needs pulled quota ready refused release scheduled seconds "
+    "started still takes type volume waits".split()
 )
 _HTML = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}  # as Go writes them in JSON
 

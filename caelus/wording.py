@@ -9,7 +9,7 @@ import re
 Finding = tuple[str, str | None, str]
 
 LONGEST = 200
-READ = 500  # of a line; patterns take quadratic time on what somebody else wrote
+READ = 1000  # of a line; patterns take quadratic time on what somebody else wrote
 _COLOURS = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@|\b(?:Bearer|Basic) [\w.~+/=-]{6,}")
 _SOUNDS_SECRET = (  # but not the `secrets=5` of a quota

@@ -46,6 +46,7 @@ RULES = {  # what a plain user gets: True if they may. {user_id} is the user's o
     "DELETE /users/{user_id}/deployments/{deployment_id}": True,
     "POST /users/{user_id}/deployments/{deployment_id}/retry": True,
     "POST /users/{user_id}/deployments/{deployment_id}/forget": SEEN,
+    "POST /users/{user_id}/deployments/{deployment_id}/reveal-secrets": True,
     "GET /users/{user_id}/deployments/{deployment_id}/events": True,
     "GET /events": UNSEEN,
     "GET /deployments": UNSEEN,

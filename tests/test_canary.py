@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from caelus.secretvalues import MASK
+from tests.admin import BEARER
 from tests.kube import ApiError, KubeServer
 from tests.program import Program
 from tests.tools import HELM_MAJORS, tool_directory
@@ -155,7 +156,8 @@ def applied(api: KubeServer) -> str:
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url) as response:
+    request = urllib.request.Request(url, headers={"Authorization": BEARER})
+    with urllib.request.urlopen(request) as response:
         return response.read().decode()
 
 

@@ -9,7 +9,7 @@ import pytest
 from caelus import causes, config, helm
 from caelus.errors import Cancelled, ReconcileError
 from caelus.helm import Chart
-from caelus.process import Tools
+from caelus.process import ToolError, Tools
 from tests.kube import ApiError, KubeServer
 from tests.test_helm import fenced
 from tests.tools import HELM_MAJORS, ToolsUnavailable, tool_directory
@@ -135,7 +135,17 @@ def test_a_cluster_that_does_not_answer(tools, kube, closed_port, tmp_path):
             f"cluster 127.0.0.1:{closed_port}",
         )
         assert "connection refused" in found.message
-    assert causes.gather(tools, NAME) == ([], "")
+
+
+@pytest.mark.parametrize("kubectl_fails", [True, False])
+def test_a_cluster_that_goes_away_while_helm_waits(tools, kube, closed_port, kubectl_fails):
+    """Helm says then that it has waited long enough, if anything; kubectl finds nobody."""
+    waited = ToolError("chart x did not become healthy within 4 s (timed out waiting)")
+    if kubectl_fails:
+        path = pathlib.Path(tools.config.kubeconfig)
+        path.write_text(path.read_text().replace(kube.url, f"http://127.0.0.1:{closed_port}"))
+    wanted = "cluster_unreachable" if kubectl_fails else "timeout"
+    assert causes.find(tools, NAME, waited).code == wanted
 
 
 def test_a_webhook_that_denies(tools, kube):
@@ -203,8 +213,6 @@ def test_a_program_that_is_not_there(tools, program):
     lacking = tools.config._replace(**{program: f"/nonexistent/{program}"})
     found = cause(Tools(lacking))
     assert (found.code, found.object) == ("tool_missing", f"program /nonexistent/{program}")
-    if program == "kubectl":
-        assert causes.gather(Tools(lacking), NAME) == ([], "")
 
 
 def test_the_evidence_is_given_up_when_caelus_stops(tools):

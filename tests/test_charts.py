@@ -20,7 +20,7 @@ import pytest
 from caelus import archives, causes, charts, config, database, reconcile
 from caelus.charts import Chart, DigestMismatch, PullError, located, resolve
 from caelus.errors import ReconcileError
-from caelus.models import Deployment, Template
+from caelus.models import Deployment, Job, Template
 from caelus.process import ToolError, Tools
 from tests.program import wait_until
 from tests.registry import Registry, digest_of, running, stop
@@ -213,6 +213,7 @@ def test_plain_http_is_refused_before_anything_is_sent(registry, no_helm, ref, d
 def test_a_template_says_whether_plain_http_may_be_used(no_helm, monkeypatch, capability):
     used = []
     monkeypatch.setattr(reconcile.helm, "upgrade", lambda tools, uid, chart, *_: used.append(chart))
+    monkeypatch.setattr(reconcile.releases, "history", lambda *_: [])
     monkeypatch.setattr(reconcile.kubectl, "apply_fence", lambda *_: None)
     monkeypatch.setattr(reconcile.deployments, "check_values", lambda _: {})
     template = Template(
@@ -221,7 +222,8 @@ def test_a_template_says_whether_plain_http_may_be_used(no_helm, monkeypatch, ca
         capabilities_json=None if capability is None else {"plain_http": capability},
     )
     deployment = Deployment(id=1, deployment_uid="x", desired_template=template)
-    assert reconcile.Attempt(deployment, no_helm, 2, correcting=False).run() is None
+    attempt = reconcile.Attempt(Job(reason="create", attempt=1), deployment, no_helm, 2)
+    assert attempt.run() is None
     assert used == [Chart("http://example.org/app", "1", plain_http=capability is True)]
 
 

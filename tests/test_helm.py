@@ -343,7 +343,7 @@ def test_a_cluster_that_is_not_there_is_told_by_all(real, kube, tmp_path):
 def test_a_namespace_that_something_holds_is_told(cluster, kube):
     with kube.hold_namespaces():
         assert sentence(kubectl.delete_namespace, cluster, "notes", 1) == (
-            "namespace notes is still terminating after 1 s; what blocks it is in its conditions: "
+            "namespace notes is still terminating; what blocks it is in its conditions: "
             "kubectl get namespace notes --output yaml"
         )
 

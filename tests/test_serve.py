@@ -29,7 +29,7 @@ def program(database_url, tmp_path):
     """Caelus with tools that do nothing, successfully."""
     return Program(
         CAELUS_DATA_DIR=str(tmp_path / "data"),
-        CAELUS_HELM=stub(tmp_path / "helm", "cat >/dev/null"),
+        CAELUS_HELM=stub(tmp_path / "helm", "cat >/dev/null; echo '[]'"),
         CAELUS_KUBECTL=stub(tmp_path / "kubectl", "cat >/dev/null"),
     )
 
@@ -71,7 +71,7 @@ def test_a_new_job_wakes_a_sleeping_worker(shop, settings, program, monkeypatch)
     """Not at the next poll: there is none within an hour."""
     monkeypatch.setattr(worker, "POLL_SECONDS", 3600)
     tools = Tools(settings)
-    monkeypatch.setattr(Tools, "_run", lambda *_: "")
+    monkeypatch.setattr(Tools, "_run", lambda *_: "[]")
     workers = worker.Workers(2, tools)
     workers.start()
     try:
@@ -188,7 +188,7 @@ def test_a_worker_survives_what_nobody_foresaw(shop, settings, monkeypatch, capl
         calls.append(arguments)
         if len(calls) == 1:
             raise RuntimeError("nobody foresaw this")
-        return ""
+        return "[]"
 
     monkeypatch.setattr(Tools, "_run", run)
     tools = Tools(settings)
