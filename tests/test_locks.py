@@ -9,7 +9,7 @@ import pytest
 from caelus.models import Deployment, Job, now
 from caelus.recovery import is_held
 from tests.program import wait_until
-from tests.test_drift import one_database, told
+from tests.test_drift import UNHEALTHY_SECONDS, one_database, told
 from tests.test_drift import scene as scene  # the fixture
 from tests.test_end_to_end import CHART
 
@@ -48,7 +48,7 @@ def publish(rest, *images: str) -> None:
             chart_ref=str(CHART),
             chart_version=str(number),
             default_values_json={"image": image},
-            health_timeout_sec=2,
+            health_timeout_sec=UNHEALTHY_SECONDS,
         )
         assert answer.ok
 
@@ -70,7 +70,11 @@ def helm_by_hand(scene, uid: str) -> subprocess.Popen:
 
 
 def status(scene, uid: str) -> str:
-    secrets = scene.api.objects("v1", "secrets", uid)
+    secrets = [
+        secret
+        for secret in scene.api.objects("v1", "secrets", uid)
+        if secret["type"] == "helm.sh/release.v1"
+    ]
     newest = max(secrets, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
     return newest["metadata"]["labels"]["status"]
 
