@@ -22,7 +22,8 @@ class RealCluster(Listener):
     """The cluster of a kubeconfig file, for clients that come by here.
 
     Tests see only the namespaces that were made here, by `kubectl apply --server-side` as
-    Caelus does it, and what is in them. At the end these namespaces are removed.
+    Caelus does it, and what is in them. At the end these namespaces are removed. Meanwhile
+    whoever is on this machine can act on the cluster by here: it is to be one for tests.
     """
 
     def __init__(self, kubeconfig: str):
