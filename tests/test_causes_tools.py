@@ -1,5 +1,7 @@
-"""The cause of what really goes wrong with helm 3, helm 4 and kubectl on the tests' own cluster."""
+"""The cause of what really goes wrong with helm 3, helm 4 and kubectl on the tests' cluster."""
 
+import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -10,25 +12,26 @@ from caelus import causes, config, helm
 from caelus.errors import Cancelled, ReconcileError
 from caelus.helm import Chart
 from caelus.process import ToolError, Tools
-from tests.kube import ApiError, KubeServer
+from tests.kube import ApiError, kubernetes
+from tests.program import wait_until
 from tests.test_helm import fenced
 from tests.tools import HELM_MAJORS, ToolsUnavailable, tool_directory
 
 APP = str(pathlib.Path(__file__).with_name("charts") / "app")
-NAME = "hello-abc"
+NAME = f"hello-{os.urandom(3).hex()}"  # tests at the same time may share a cluster
 WRITES = ("POST", "PUT", "PATCH")
 NO_HOOK = {"hook": {"enabled": False}}
 
 
 @pytest.fixture
 def kube():
-    with KubeServer() as server:
+    with kubernetes() as server:
         yield server
 
 
 @pytest.fixture(params=HELM_MAJORS, ids="helm{}".format)
 def tools(request, kube, tmp_path, monkeypatch):
-    """Real programs, in front of the tests' own cluster."""
+    """Real programs, in front of the tests' cluster."""
     try:
         programs = tool_directory(request.param)
     except ToolsUnavailable as error:
@@ -198,14 +201,34 @@ def test_an_object_of_somebody_else(tools):
     assert (found.code, found.object) == ("apply_conflict", f"ConfigMap {NAME}")
 
 
-def test_a_namespace_that_does_not_go_away(tools, kube):
+def test_a_namespace_that_does_not_go_away(tools):
     fenced(tools, NAME)
     tools.kubectl("create", "configmap", "held", "--namespace", NAME, timeout=20)
-    with kube.hold_namespaces("example.org/slow-disk"):
+    with held(tools, "example.org/slow-disk"):
         tools.kubectl("delete", "namespace", NAME, "--wait=false", timeout=20)
-        found = cause(tools)
-    assert (found.code, found.object) == ("namespace_terminating", f"Namespace {NAME}")
-    assert "example.org/slow-disk in 1 resource" in found.message
+
+        def told():
+            found = cause(tools)
+            assert (found.code, found.object) == ("namespace_terminating", f"Namespace {NAME}")
+            return "example.org/slow-disk in 1 resource" in found.message
+
+        wait_until(told)
+
+
+@contextlib.contextmanager
+def held(tools, finalizer: str):
+    """Meanwhile the config map `held`, and so its namespace, does not go."""
+
+    def keep(*finalizers: str) -> None:
+        patch = json.dumps({"metadata": {"finalizers": finalizers}})
+        where = ("configmap", "held", "--namespace", NAME)
+        tools.kubectl("patch", *where, "--type=merge", "--patch", patch, timeout=20)
+
+    keep(finalizer)
+    try:
+        yield
+    finally:
+        keep()
 
 
 @pytest.mark.parametrize("program", ["helm", "kubectl"])

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.kube import KubeServer
+from tests.kube import kubernetes
 from tests.program import Program, Serving, wait_until
 from tests.test_end_to_end import CHART
 from tests.tools import HELM_MAJORS, tool_directory
@@ -72,7 +72,7 @@ def crowd(request, tmp_path, postgres_url):
     helm = tmp_path / "helm"
     helm.write_text(LOCKING.format(directory=tmp_path, program=tools / "helm"))
     helm.chmod(0o755)
-    with KubeServer() as api:
+    with kubernetes() as api:
         program = Program(
             CAELUS_DATABASE_URL=postgres_url,
             CAELUS_HELM=str(helm),

@@ -16,13 +16,15 @@ from caelus.models import Deployment, Event, Job, Template, now
 from caelus.process import Tools
 from caelus.releases import Release
 from caelus.values import check_template
-from tests.kube import ApiError, KubeServer
+from tests.kube import REAL, ApiError, kubernetes
 from tests.program import Program, wait_until
 from tests.test_end_to_end import CHART
 from tests.tools import HELM_MAJORS, tool_directory
 
 ACTIVE = {"a-1": "Active", "b-2": "Active"}
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
+# Until an upgrade is given up, and a rollback: helm 3 looks every 2 s whether it is healthy.
+UNHEALTHY_SECONDS = 6 if REAL else 2
 DEPLOYED = {"a-1/a-1": Release(2, "deployed")}
 # For what is about the cluster, not about the database.
 one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -241,7 +243,7 @@ class Scene:
 def scene(request, tmp_path, settings, monkeypatch):
     """A cluster, real helm and kubectl."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    with KubeServer() as api:
+    with kubernetes() as api:
         kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
         monkeypatch.setenv("KUBECONFIG", kubeconfig)
         scene = Scene(tmp_path, RECORDING, major=request.param, KUBECONFIG=kubeconfig)
@@ -402,8 +404,10 @@ def test_replicas_that_an_autoscaler_sets_are_no_drift(rest, scene, tmp_path):
     deployment = Deployment.get()
     assert drift.deep(scene.tools, deployment) == f"Deployment {uid} differs at spec.replicas"
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": uid}
+    # Kubernetes has v2 since 1.23.
+    version = "v2" if "autoscaling/v2\n" in scene.run("kubectl", "api-versions") else "v1"
     autoscaler = {
-        "apiVersion": "autoscaling/v2",
+        "apiVersion": f"autoscaling/{version}",
         "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": "own"},
         "spec": {"scaleTargetRef": target, "minReplicas": 1, "maxReplicas": 3},
@@ -423,7 +427,7 @@ def test_a_revision_that_caelus_rolled_back_to_is_no_drift(rest, scene):
         chart_ref=str(CHART),
         chart_version="2",
         default_values_json={"image": "never:1"},
-        health_timeout_sec=2,
+        health_timeout_sec=UNHEALTHY_SECONDS,
     )
     rest("update-deployment", user_id=1, deployment_id=1, desired_template_id=2)
     assert scene.reconcile().status == "error"

@@ -11,12 +11,11 @@ import subprocess
 import pytest
 import yaml
 
-from tests.kube import ApiError, KubeServer
+from tests.kube import REAL, ApiError, KubeServer, RealCluster, kubernetes
 from tests.program import Program
 from tests.tools import HELM_MAJORS, tool_directory
 
 CHART = pathlib.Path(__file__).parent / "charts" / "app"
-REAL = os.environ.get("CAELUS_TEST_KUBECONFIG")
 TIMEOUT = 60 if REAL else 4
 BINDINGS = {
     "/ingress/hosts/0/host": "${domainname}",
@@ -39,11 +38,13 @@ PASSWORD = "correct-horse-battery"
 class Cluster:
     """A Kubernetes with one major of helm, asked by kubectl and helm themselves."""
 
-    def __init__(self, directory: pathlib.Path, kubeconfig: str, api: KubeServer | None):
+    def __init__(self, major: str, api: KubeServer | RealCluster, home: pathlib.Path):
+        directory = tool_directory(major)
         self.settings = {
             "CAELUS_HELM": str(directory / "helm"),
             "CAELUS_KUBECTL": str(directory / "kubectl"),
-            "KUBECONFIG": kubeconfig,
+            "HOME": str(home),
+            "KUBECONFIG": api.kubeconfig(home / "kubeconfig"),
         }
         self.api = api
 
@@ -70,12 +71,8 @@ class Cluster:
 
 @pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
 def cluster(request, tmp_path):
-    directory = tool_directory(request.param)
-    if REAL:
-        yield Cluster(directory, REAL, None)
-    else:
-        with KubeServer() as api:
-            yield Cluster(directory, api.kubeconfig(tmp_path / "kubeconfig"), api)
+    with kubernetes() as api:
+        yield Cluster(request.param, api, tmp_path)
 
 
 @pytest.fixture
@@ -222,7 +219,6 @@ def test_what_is_already_gone_can_be_deleted(cluster, program):
         assert server.wait_for(path, "deleted", "error")["status"] == "deleted"
 
 
-@pytest.mark.skipif(REAL is not None, reason="a real cluster is not told to refuse")
 def test_a_refusing_cluster_is_named_and_a_retry_heals(cluster, program):
     cluster.api.intercept = lambda method, path, query: (
         ApiError(403, "Forbidden", "namespaces is forbidden: no right to patch")

@@ -12,15 +12,14 @@ import time
 
 import pytest
 
-from tests.kube import KubeServer
-from tests.program import Program, wait_until
-from tests.test_end_to_end import CHART, REAL
+from tests.kube import REAL, KubeServer, RealCluster, kubernetes
+from tests.program import Program
+from tests.test_end_to_end import CHART
 from tests.tools import HELM_MAJORS, tool_directory
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(REAL is not None, reason="it slows the suite's own Kubernetes API down"),
-]
+pytestmark = pytest.mark.slow
+HEALTH_TIMEOUT_SECONDS = 20 if REAL else 3
+HEALING_SECONDS = 60 + 2 * HEALTH_TIMEOUT_SECONDS
 WRAPPER = """#!/bin/sh
 # The tool, its calls written down; at the call named in $POINT it kills its parent, Caelus.
 exec 3<&0
@@ -61,7 +60,7 @@ POINTS = [
 class Scene:
     """Caelus with wrapped tools, on a Kubernetes API that can be slowed down."""
 
-    def __init__(self, directory: pathlib.Path, major: str, api: KubeServer):
+    def __init__(self, directory: pathlib.Path, major: str, api: KubeServer | RealCluster):
         self.directory, self.api = directory, api
         tools = tool_directory(major)
         for tool in ("helm", "kubectl"):
@@ -108,7 +107,7 @@ class Scene:
 @pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
 def scene(request, tmp_path, monkeypatch):
     monkeypatch.setenv("CAELUS_DATABASE_URL", f"sqlite:///{tmp_path / 'caelus.db'}")
-    with KubeServer() as api:
+    with kubernetes() as api:
         yield Scene(tmp_path, request.param, api)
 
 
@@ -121,7 +120,7 @@ def publish(server) -> None:
             "chart_ref": str(CHART),
             "chart_version": version,
             "default_values_json": {"persistence": {"enabled": True}} | values,
-            "health_timeout_sec": 3,
+            "health_timeout_sec": HEALTH_TIMEOUT_SECONDS,
         }
         assert server.ask("POST", "/products/1/templates", template)[0] == 201
 
@@ -158,13 +157,7 @@ def overlapping(calls: list[str]) -> list[str]:
 
 
 def volume(scene) -> str:
-    (claim,) = [
-        claim
-        for namespace in scene.api.objects("v1", "namespaces")
-        for claim in scene.api.objects(
-            "v1", "persistentvolumeclaims", namespace["metadata"]["name"]
-        )
-    ]
+    (claim,) = scene.api.objects("v1", "persistentvolumeclaims")
     return claim["metadata"]["uid"]
 
 
@@ -183,8 +176,7 @@ def test_a_kill_heals_by_itself(scene, operation, point):
     scene.heal()
     wanted = {"create": "ready", "upgrade": "ready", "rollback": "error", "delete": "deleted"}
     with scene.program.serve() as server:
-        wait_until(lambda: settled(server), 60)
-        deployment = server.ask("GET", PATH)[1]
+        deployment = server.wait_for(PATH, "ready", "error", "deleted", seconds=HEALING_SECONDS)
         assert deployment["status"] == wanted[operation], deployment["last_error"]
         applied = {"create": 1, "upgrade": 2, "rollback": 1, "delete": 1}
         assert deployment["applied_template_id"] == applied[operation]
@@ -192,7 +184,7 @@ def test_a_kill_heals_by_itself(scene, operation, point):
     if (operation, point) in LOCKING:
         assert "unlocked" in {event["type"] for event in events}
     if operation == "delete":
-        assert [n["metadata"]["name"] for n in scene.api.objects("v1", "namespaces")] == ["default"]
+        assert {n["metadata"]["name"] for n in scene.api.objects("v1", "namespaces")} <= {"default"}
     else:
         assert kept in (None, volume(scene))
         assert not [call for call in scene.calls() if "uninstall" in call]
@@ -201,13 +193,3 @@ def test_a_kill_heals_by_itself(scene, operation, point):
         container = workload["spec"]["template"]["spec"]["containers"][0]
         assert "busybox" in container["image"], json.dumps(events, indent=1)
     assert not overlapping(scene.calls())
-
-
-def settled(server) -> bool:
-    """Nothing runs, and nothing is due: what is queued waits for a retry."""
-    _, jobs = server.ask("GET", "/jobs")
-    return all(
-        job["status"] in ("done", "failed")
-        or (job["status"] == "queued" and job["last_error"] is not None)
-        for job in jobs
-    )

@@ -7,7 +7,7 @@ import subprocess
 from caelus.models import Deployment, Job, Template, now
 from tests.kube import ApiError
 from tests.program import wait_until
-from tests.test_drift import one_database, told
+from tests.test_drift import UNHEALTHY_SECONDS, one_database, told
 from tests.test_drift import scene as scene  # the fixture
 from tests.test_end_to_end import CHART
 
@@ -26,7 +26,7 @@ def publish(rest, *images: str) -> None:
             chart_ref=str(CHART),
             chart_version=str(number),
             default_values_json={"image": image},
-            health_timeout_sec=2,
+            health_timeout_sec=UNHEALTHY_SECONDS,
         )
         assert answer.ok
 
@@ -53,7 +53,11 @@ def status(scene, uid: str) -> str:
 
 def statuses(scene, uid: str) -> list[str]:
     """Of all revisions that helm keeps, the newest last."""
-    labels = [secret["metadata"]["labels"] for secret in scene.api.objects("v1", "secrets", uid)]
+    labels = [
+        secret["metadata"]["labels"]
+        for secret in scene.api.objects("v1", "secrets", uid)
+        if secret["type"] == "helm.sh/release.v1"
+    ]
     return [of["status"] for of in sorted(labels, key=lambda of: int(of["version"]))]
 
 
@@ -118,7 +122,8 @@ def test_a_failure_before_our_helm_starts_rolls_nobody_else_back(rest, scene):
     Template.update(chart_ref="/nonexistent/chart").where(Template.id == 2).execute()
     uid = deploy(rest, scene)
     rest("update-deployment", **PATH, desired_template_id=2)
-    with somebody_starts_helm_after(scene, uid, "history") as other:
+    scene.calls()
+    with somebody_starts_helm_at_the_second_look(scene, uid) as other:
         assert scene.reconcile().cause["code"] == "chart_not_found"
     assert (other[0].poll(), told("rolled_back")) == (None, [])
     assert status(scene, uid) == "pending-upgrade"
@@ -126,13 +131,13 @@ def test_a_failure_before_our_helm_starts_rolls_nobody_else_back(rest, scene):
 
 
 @contextlib.contextmanager
-def somebody_starts_helm_after(scene, uid: str, verb: str):
-    """Somebody's own upgrade begins once Caelus has had its look at the release."""
+def somebody_starts_helm_at_the_second_look(scene, uid: str):
+    """Somebody's own upgrade begins once Caelus has looked at the release, and then failed."""
     started = []
 
     def intercept(method, path, query):
-        looked = any(line.startswith(f"helm {verb}") for line in scene.all_calls())
-        if looked and not started and method == "PATCH" and path.endswith(f"/namespaces/{uid}"):
+        looks = [line for line in scene.all_calls() if line.startswith("helm history")]
+        if len(looks) == 2 and not started:
             scene.api.intercept = None
             started.append(helm_by_hand(scene, uid))
 

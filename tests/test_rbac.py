@@ -14,12 +14,12 @@ from caelus import drift, rbac
 from caelus.cli import main
 from caelus.models import Deployment, Job, now
 from caelus.process import Tools
-from tests.kube import ApiError, KubeServer
+from tests.kube import REAL, ApiError, KubeServer
 from tests.kube.access import Asked, granted_by
 from tests.made_charts import LABELS, POD, make_chart, named, of_pods
 from tests.program import ROOT, Program, wait_until
 from tests.test_drift import RECORDING, REPLICAS, Scene, one_database, told
-from tests.test_end_to_end import CHART, REAL, TIMEOUT, Cluster
+from tests.test_end_to_end import CHART, TIMEOUT, Cluster
 from tests.tools import HELM_MAJORS, tool_directory
 
 ONCE = POD | {"restartPolicy": "Never"}
@@ -215,11 +215,12 @@ def test_with_the_printed_account_all_works_and_nothing_in_it_is_too_much(
 def test_a_deployment_lives_in_its_fence_by_the_printed_account(major, tmp_path):
     """From outside; on a real cluster where CAELUS_TEST_KUBECONFIG names one."""
     with contextlib.ExitStack() as stack:
-        made = REAL or stack.enter_context(KubeServer(tls=True)).kubeconfig(tmp_path / "admin")
-        admin = Cluster(tool_directory(major), made, None)
-        kubeconfig = account(tmp_path, made, major)
+        admin = Cluster(major, stack.enter_context(KubeServer(tls=True)), tmp_path)
+        if REAL:  # not by a relay: the account's token goes to the cluster itself
+            admin.settings["KUBECONFIG"] = REAL
+        kubeconfig = account(tmp_path, admin.settings["KUBECONFIG"], major)
         program = Program(
-            **admin.settings | {"KUBECONFIG": kubeconfig, "HOME": str(tmp_path)},
+            **admin.settings | {"KUBECONFIG": kubeconfig},
             CAELUS_DATA_DIR=str(tmp_path / "data"),
             CAELUS_DRIFT_INTERVAL="2",
         )

