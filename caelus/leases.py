@@ -16,10 +16,10 @@ import socket
 import threading
 import time
 
-from caelus import events, jobs, process
+from caelus import deployments, events, jobs, process
 from caelus.database import clock, database, is_postgres, session, transaction
 from caelus.errors import Cancelled, Unavailable
-from caelus.models import RUNNING, Job
+from caelus.models import RUNNING, Deployment, Job
 from caelus.process import Tools
 
 log = logging.getLogger("caelus.leases")
@@ -102,6 +102,12 @@ def recover(at: datetime.datetime | None = None) -> int:
     return sum(_recovered(job) for job in lost)
 
 
+def _end_acting(job: Job) -> None:
+    """What the lost worker's helm locked, it locked before the lease was over."""
+    open_still = (Deployment.id == job.deployment_id) & Deployment.acting_until.is_null()
+    Deployment.update(acting_until=job.lease_until).where(open_still).execute()
+
+
 def _recovered(job: Job) -> bool:
     """End what the lost job's worker runs on this machine, then queue the job again."""
     mark, worker = _mark(job), job.locked_by
@@ -111,8 +117,10 @@ def _recovered(job: Job) -> bool:
         return False
     process.end_children_of(mark)
     with session(), transaction():
+        deployments.lock(job.deployment_id)
         queued = jobs.requeue_lost(job)
         if queued:
+            _end_acting(job)
             events.record(
                 job.deployment_id, "interrupted", f"{worker} was lost; what it did is gone on with"
             )

@@ -115,8 +115,9 @@ class Deployment(Row):
     cause = Json(null=True)  # of last_error: {code, object, message, hint}
     applied_revision = peewee.IntegerField(null=True)  # helm's, of what Caelus applied last
     compared_at = Utc(null=True)  # when its manifest was last compared with the live objects
-    # When the first attempt since it was healthy began, and the last one ended (null: it was
-    # killed, or goes on): a lock on the release from that time is ours.
+    # The revision that our own helm made last, from when, and until when (null: it was killed, or
+    # goes on): a lock of that revision and time is ours. By the clock of who ran that helm.
+    acting_revision = peewee.IntegerField(null=True)
     acting_since = Utc(null=True)
     acting_until = Utc(null=True)
     secrets = peewee.TextField(null=True)  # encrypted: of the user, and what was generated

@@ -47,6 +47,11 @@ HEALTH_TIMEOUT_SECONDS = 300
 PATIENCE_SECONDS = 2  # of a worker, who has other jobs to do; after its first attempt none
 RECORD_AGAIN_SECONDS = 1
 ATTEMPTS = 3  # where only a change can help
+# Causes of which helm ends before it touches the release, or after it has marked it itself.
+UNTOUCHED = {"chart_not_found", "chart_digest_mismatch", "chart_unusable", "registry_auth"} | {
+    "tool_missing",
+    "values_rejected",
+}
 _CONFLICT = re.compile(r"apply failed with \d+ conflict", re.IGNORECASE)
 _LOCKED = re.compile("another operation .{1,80} in progress", re.IGNORECASE)
 
@@ -105,8 +110,8 @@ def _run(job: Job, tools: Tools, patience: int) -> Deployment:
         return deployment
     except Exception:
         # Not to wait for the end of the lease: this worker goes on, and renews it no more.
-        with contextlib.suppress(Exception), session(), transaction():
-            jobs.postpone(job, causes.INTERNAL.message, causes.INTERNAL.document())
+        with contextlib.suppress(Exception), events.by(job.locked_by), session(), transaction():
+            _shelve(job, causes.INTERNAL)
         raise
 
 
@@ -114,7 +119,6 @@ def _attempted(job: Job, attempt: "Attempt") -> Deployment:
     d = attempt.deployment
     what = f"deployment {d.id} ({d.deployment_uid})"
     log.info("%s: %s starts, job %d, attempt %d", what, job.reason, job.id, job.attempt)
-    _begin(d)
     cause = attempt.run()
     after = _insist(lambda: _record(job, attempt, cause), attempt.tools)
     if cause:
@@ -124,21 +128,22 @@ def _attempted(job: Job, attempt: "Attempt") -> Deployment:
     return after
 
 
-def _begin(deployment: Deployment) -> None:
-    """Note, before anything is done, that a lock on the release may be ours from now on."""
-    begun = deployment.acting_since or now()
-    mine = Deployment.id == deployment.id
-    with session():
-        Deployment.update(acting_since=begun, acting_until=None).where(mine).execute()
-
-
 def _hand_back(job: Job) -> None:
+    deployments.lock(job.deployment_id)
     if jobs.hand_back(job):
-        # What ran was waited for: a lock that is made from now on is not ours.
-        Deployment.update(acting_until=now()).where(Deployment.id == job.deployment_id).execute()
         message = f"{job.reason} was stopped along with Caelus; it goes back to the queue"
         events.record(job.deployment_id, "interrupted", message)
     log.info("job %d was stopped and goes back to the queue", job.id)
+
+
+def _shelve(job: Job, cause: Cause) -> None:
+    """Put off a job whose attempt nobody foresaw to end so."""
+    deployments.lock(job.deployment_id)
+    document = cause.document()
+    if jobs.postpone(job, cause.message, document):
+        failed = {"status": ERROR, "last_error": cause.message, "cause": document}
+        Deployment.update(failed).where(Deployment.id == job.deployment_id).execute()
+        events.record(job.deployment_id, "failed", cause.message, document)
 
 
 class Attempt:
@@ -178,12 +183,15 @@ class Attempt:
 
     def _apply(self) -> None:
         values = deployments.check_values(self.deployment)
-        self._fence(self.template)
+        if self.is_first:
+            self._fence(self.template)
         action, history = self._decide(Wanted.APPLY)
         if action == Action.UNLOCK:
             self._unlock(newest(history))
+        if not self.is_first:  # only now: what runs there may be another helm's business
+            self._fence(self.template)
         try:
-            self._upgrade(values)
+            self._upgrade(values, newest(history))
         except ToolError as e:
             if _LOCKED.search(e.output):
                 raise _busy(self.uid) from None  # since it was looked at
@@ -191,7 +199,7 @@ class Attempt:
                 raise
             self._tell("taken_back", "fields that others had set are taken back")
             self.correcting = True
-            self._upgrade(values)
+            self._upgrade(values, newest(releases.history(self.tools, self.uid)))
 
     def _remove(self) -> None:
         action, _ = self._decide(Wanted.DELETE)
@@ -212,13 +220,36 @@ class Attempt:
         wanted = policy(self.template.capabilities_json, "drift") == "correct"
         return wanted and not self.correcting and _CONFLICT.search(error.output) is not None
 
-    def _upgrade(self, values: dict) -> None:
+    def _upgrade(self, values: dict, present: Revision) -> None:
         t = self.template
         plain_http = (t.capabilities_json or {}).get("plain_http") is True
         chart = helm.Chart(t.chart_ref, t.chart_version, t.chart_digest, plain_http)
         # Fields that others set are theirs in a server-side apply: it would be a conflict.
         force = self.correcting and releases.is_server_side(self.tools, self.uid)
-        self.revision = helm.upgrade(self.tools, self.uid, chart, values, self.timeout, force)
+        with self._acting(present):
+            self.revision = helm.upgrade(self.tools, self.uid, chart, values, self.timeout, force)
+
+    @contextlib.contextmanager
+    def _acting(self, present: Revision):
+        """Note which revision our own helm makes, and from when to when: a lock on it is ours."""
+        d = self.deployment
+        d.acting_revision, d.acting_since, d.acting_until = present.number + 1, now(), None
+        mine = (Deployment.id == d.id) & (Deployment.acting_since == d.acting_since)
+        begun = {"acting_revision": d.acting_revision, "acting_since": d.acting_since}
+        self._note(Deployment.id == d.id, **begun, acting_until=None)
+        try:
+            yield
+        finally:
+            d.acting_until = now()
+            self._note(mine, acting_until=d.acting_until)
+
+    def _disown(self) -> None:
+        """Our helm made no revision: while it looked for its chart, somebody else may have."""
+        self.deployment.acting_revision = None
+        self._note(Deployment.id == self.deployment.id, acting_revision=None)
+
+    def _note(self, condition, **fields) -> None:
+        _insist(Deployment.update(fields).where(condition).execute, self.tools)
 
     def _unlock(self, locked: Revision) -> None:
         """Let helm go on from a release that a killed helm left locked.
@@ -233,7 +264,9 @@ class Attempt:
 
     def _refuse_held(self, locked: Revision, deleted: datetime.datetime | None = None) -> None:
         d = self.deployment
-        if is_held(deleted or locked.updated, d.acting_since, d.acting_until, now()):
+        mine = deleted is None and locked.number == d.acting_revision
+        begun = d.acting_since if mine else None
+        if is_held(deleted or locked.updated, begun, d.acting_until, now()):
             raise _busy(self.uid)
 
     def _explained(self, error: Exception) -> Cause:
@@ -246,6 +279,8 @@ class Attempt:
         except Exception:  # a fault in the search for the cause must not strand the job
             log.exception("deployment %d: no cause found", self.deployment.id)
             cause = causes.INTERNAL
+        if cause.code in UNTOUCHED:
+            self._disown()
         applying = self.deployment.deleted_at is None
         if applying and self.deployment.applied_template_id and cause.code != "release_busy":
             self._restore()
@@ -253,34 +288,41 @@ class Attempt:
 
     def _restore(self) -> None:
         """Bring back what was healthy, now that the evidence is taken."""
-        keep = policy(self.template.capabilities_json, "on_upgrade_failure") == "keep"
+        if policy(self.template.capabilities_json, "on_upgrade_failure") == "keep":
+            return
         try:
             action, history = self._decide(Wanted.RESTORE)
             good = last_good(history, self.deployment.applied_revision)
-            if action == Action.ROLLBACK and good is not None and not keep:
+            if action == Action.ROLLBACK and good is not None:
                 self._roll_back(newest(history), good)
+            elif status_of(history) == "deployed":  # our helm has changed nothing
+                self._fence_as_before()
         except ReleaseBusy:
             log.info("%s is left to the helm that is at work on it", self.uid)
+            self.owing = True
         except ToolError as e:  # such as a cluster that is not there
-            log.warning(
-                "%s can't be rolled back: %s", self.uid, redact.scrub(e.detail, self.deployment)
-            )
+            detail = redact.scrub(e.detail, self.deployment)
+            log.warning("%s can't be rolled back: %s", self.uid, detail)
             self.owing = True
 
     def _roll_back(self, failed: Revision, good: int) -> None:
         if failed.status in PENDING:
             self._refuse_held(failed)
-        former = self.deployment.applied_template
         try:
-            # Pods of the last good revision may need what the new fence does not let them.
-            if self._fence_of(former) != self._fence_of(self.template):
-                self._fence(former)
-            releases.rollback(self.tools, self.uid, good, self.timeout)
+            self._fence_as_before()
+            with self._acting(failed):
+                releases.rollback(self.tools, self.uid, good, self.timeout)
         except ToolError as e:
             self._tell("rollback_failed", redact.scrub(e.detail, self.deployment))
             raise
         self.revision = failed.number + 1
         self._tell("rolled_back", f"went back to revision {good}, the last good one")
+
+    def _fence_as_before(self) -> None:
+        """Pods of the last good revision may need what the new fence does not let them."""
+        former = self.deployment.applied_template
+        if self._fence_of(former) != self._fence_of(self.template):
+            self._fence(former)
 
     def _tell(self, type: str, message: str) -> None:
         def write() -> None:
@@ -353,17 +395,10 @@ def _close(job: Job, cause: Cause | None, futile: bool) -> bool:
 
 
 def _outcome(deployment: Deployment, cause: Cause | None) -> dict:
-    if cause is None and deployment.deleted_at is not None:
+    if cause is not None and deployment.deleted_at is not None:
+        return {"status": DELETING if _is_waiting(cause) else ERROR}
+    if cause is not None:
+        return {"status": ERROR}
+    if deployment.deleted_at is not None:
         return {"status": DELETED}
-    if cause is None:
-        idle = {"acting_since": None, "acting_until": None}
-        return {"status": READY, "applied_template": deployment.desired_template} | idle
-    going = deployment.deleted_at is not None and _is_waiting(cause)
-    return {"status": DELETING if going else ERROR} | _acted(deployment, cause)
-
-
-def _acted(deployment: Deployment, cause: Cause) -> dict:
-    """Until when a lock may be ours; where it was another's, as it was before."""
-    if cause.code != "release_busy":
-        return {"acting_until": now()}
-    return {"acting_since": deployment.acting_since, "acting_until": deployment.acting_until}
+    return {"status": READY, "applied_template": deployment.desired_template}

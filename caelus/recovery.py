@@ -75,14 +75,13 @@ def last_good(history: list[Revision], applied: int | None) -> int | None:
     """The revision to go back to; `applied` is the one that Caelus saw healthy last.
 
     Helm leaves it `deployed` when one after it fails. A kill at the end of a rollback can leave
-    none so: then it is what was applied, or what once was deployed.
+    none so: then it is what was applied. Not any that is superseded: helm 4 leaves a failed one so,
+    where a rollback from it fails.
     """
-    numbers = {status: [r.number for r in history if r.status == status] for status in STATUSES}
-    if numbers["deployed"]:
-        return max(numbers["deployed"])
-    if applied in numbers["superseded"]:
-        return applied
-    return max(numbers["superseded"], default=None)
+    deployed = [r.number for r in history if r.status == "deployed"]
+    if deployed:
+        return max(deployed)
+    return applied if applied in {r.number for r in history if r.status == "superseded"} else None
 
 
 def is_held(
@@ -93,8 +92,8 @@ def is_held(
 ) -> bool:
     """Whether a helm that Caelus did not start may still be at work behind a lock.
 
-    `since` is when the lock was made. From `begun` to `ended` Caelus was at it itself: not at all
-    if `begun` is None, till it was killed if `ended` is. A lock of unknown age is nobody's.
+    `since` is when the lock was made. From `begun` to `ended` a helm of Caelus's own made it: none
+    if `begun` is None, one that was killed if `ended` is. A lock of unknown age is nobody's.
     """
     if since is None or since <= at - PATIENCE:
         return False

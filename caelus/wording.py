@@ -213,7 +213,8 @@ _WORDS = [
     ("cluster_unreachable", rf"(?P<why>{NET})", _NO_CLUSTER),
     (
         "cluster_unreachable",
-        r"(?i:(?P<why>currently unable to handle|too many requests|etcdserver: [\w ]+)"
+        r"(?i:(?P<why>currently unable to handle|too many requests|etcdserver: [\w ]+"
+        r"|apiserver is shutting down)"
         r"|unable to connect to the server|cluster unreachable|cannot reach the cluster)",
         _NO_CLUSTER,
     ),

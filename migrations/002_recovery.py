@@ -3,6 +3,7 @@
 from caelus.migrate import id_column
 
 CHANGES = """
+ALTER TABLE deployments ADD COLUMN acting_revision INTEGER;
 ALTER TABLE deployments ADD COLUMN acting_since {time};
 ALTER TABLE deployments ADD COLUMN acting_until {time};
 ALTER TABLE jobs ADD COLUMN futile INTEGER NOT NULL DEFAULT 0

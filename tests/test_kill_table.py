@@ -47,9 +47,9 @@ exit $code
 LOOKS = {"look", "look again", "evidence"}
 CALLS = {
     "create": ("fence", "look", "helm upgrade"),
-    "upgrade": ("fence", "old fence", "look", "helm upgrade"),
+    "upgrade": ("look", "fence", "old fence", "helm upgrade"),
     "rollback": (
-        *("fence", "old fence", "look", "helm upgrade"),
+        *("look", "fence", "old fence", "helm upgrade"),
         *("evidence", "look again", "helm rollback"),
     ),
     "delete": ("look", "helm uninstall", "namespace"),

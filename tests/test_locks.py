@@ -34,7 +34,7 @@ def publish(rest, *images: str) -> None:
 def deploy(rest, scene) -> str:
     rest("create-deployment", user_id=1, desired_template_id=1, domainname="a.example.org")
     deployment = scene.reconcile()
-    assert (deployment.status, deployment.acting_since) == ("ready", None)
+    assert (deployment.status, deployment.acting_revision) == ("ready", 1)
     return deployment.deployment_uid
 
 
@@ -59,6 +59,12 @@ def statuses(scene, uid: str) -> list[str]:
         if secret["type"] == "helm.sh/release.v1"
     ]
     return [of["status"] for of in sorted(labels, key=lambda of: int(of["version"]))]
+
+
+def as_if_killed_at(revision: int, since=None) -> None:
+    """What an attempt leaves on record whose helm was killed, along with Caelus."""
+    left = {"acting_revision": revision, "acting_since": since or now(), "acting_until": None}
+    Deployment.update(left).execute()
 
 
 def due_at_once() -> None:
@@ -87,12 +93,11 @@ def test_a_lock_that_a_killed_attempt_left_is_removed_at_once(rest, scene):
     """Also if the owner changed the deployment since, so that it is another job."""
     publish(rest, "busybox", "busybox:2")
     uid = deploy(rest, scene)
-    Deployment.update(acting_since=now()).execute()  # as the attempt did that was killed
+    as_if_killed_at(revision=2)
     helm_by_hand(scene, uid).kill()
     rest("update-deployment", **PATH, desired_template_id=2)
     assert scene.reconcile().status == "ready"
     assert told("unlocked") == ["revision 2 was pending-upgrade with no helm at it: marked failed"]
-    assert Deployment.get().acting_since is None
 
 
 def failing_update(rest, scene) -> None:
@@ -122,7 +127,6 @@ def test_a_failure_before_our_helm_starts_rolls_nobody_else_back(rest, scene):
     Template.update(chart_ref="/nonexistent/chart").where(Template.id == 2).execute()
     uid = deploy(rest, scene)
     rest("update-deployment", **PATH, desired_template_id=2)
-    scene.calls()
     with somebody_starts_helm_at_the_second_look(scene, uid) as other:
         assert scene.reconcile().cause["code"] == "chart_not_found"
     assert (other[0].poll(), told("rolled_back")) == (None, [])
@@ -130,10 +134,71 @@ def test_a_failure_before_our_helm_starts_rolls_nobody_else_back(rest, scene):
     other[0].terminate()
 
 
+@one_database
+def test_an_attempt_that_fails_before_its_helm_makes_nobody_elses_lock_its_own(rest, scene):
+    publish(rest, "busybox", "fail:1")
+    uid = deploy(rest, scene)
+    failing_update(rest, scene)
+    other = helm_by_hand(scene, uid)
+    for _ in range(2):
+        assert scene.reconcile().cause["code"] == "release_busy"
+        due_at_once()
+    assert (other.poll(), told("unlocked")) == (None, [])
+    other.kill()
+
+
+@one_database
+def test_a_helm_that_starts_while_ours_looks_for_its_chart_is_left_alone(rest, scene):
+    publish(rest, "busybox", "busybox:2")
+    Template.update(chart_ref="/nonexistent/chart").where(Template.id == 2).execute()
+    uid = deploy(rest, scene)
+    rest("update-deployment", **PATH, desired_template_id=2)
+    with somebody_starts_helm_at_the_second_look(scene, uid) as other:
+        assert scene.reconcile().cause["code"] == "chart_not_found"
+    Deployment.update(acting_until=now()).execute()  # as if that had taken so long
+    due_at_once()
+    assert scene.reconcile().cause["code"] == "release_busy"
+    assert (other[0].poll(), told("unlocked"), told("rolled_back")) == (None, [], [])
+    other[0].kill()
+
+
+@one_database
+def test_a_helm_that_dies_alone_is_cleaned_up_after_in_the_same_attempt(rest, scene, tmp_path):
+    """Killed for want of memory, say: it was our own, so its lock is."""
+    publish(rest, "busybox", "never:1")
+    uid = deploy(rest, scene)
+    rest("update-deployment", **PATH, desired_template_id=2)
+
+    def kill_helm(method, path, query):
+        if method == "GET" and path.endswith("/replicasets"):  # it waits for pods by now
+            scene.api.intercept = None
+            subprocess.run(["pkill", "-KILL", "-f", f"helm upgrade --install {uid} "], check=True)
+
+    scene.api.intercept = kill_helm
+    assert scene.reconcile().status == "error"
+    assert scene.api.intercept is None
+    assert told("rolled_back") == [ROLLED_BACK]
+    assert statuses(scene, uid)[-1] == "deployed"
+
+
+@one_database
+def test_a_fence_that_was_tightened_for_nothing_is_put_back(rest, scene):
+    publish(rest, "busybox", "busybox:2")
+    tight = {"isolation": {"pod_security": "restricted"}}
+    missing = {"chart_ref": "/nonexistent/chart", "capabilities_json": tight}
+    Template.update(missing).where(Template.id == 2).execute()
+    uid = deploy(rest, scene)
+    rest("update-deployment", **PATH, desired_template_id=2)
+    assert scene.reconcile().cause["code"] == "chart_not_found"
+    labels = scene.document("namespace", uid)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
+
+
 @contextlib.contextmanager
 def somebody_starts_helm_at_the_second_look(scene, uid: str):
     """Somebody's own upgrade begins once Caelus has looked at the release, and then failed."""
     started = []
+    scene.calls()
 
     def intercept(method, path, query):
         looks = [line for line in scene.all_calls() if line.startswith("helm history")]
@@ -154,7 +219,7 @@ def test_a_kill_at_the_end_of_a_rollback_does_not_lose_the_good_revision(rest, s
     failing_update(rest, scene)
     assert told("rolled_back") == [ROLLED_BACK]
     words = (str(scene.calls_file.parent / "helm"), "rollback", uid, "1", "--namespace", uid)
-    other = subprocess.Popen(words, env=scene.env)
+    began, other = now(), subprocess.Popen(words, env=scene.env)
 
     def kill_before_it_is_deployed(method, path, query):
         if method == "PUT" and path.endswith(".v4"):
@@ -166,7 +231,7 @@ def test_a_kill_at_the_end_of_a_rollback_does_not_lose_the_good_revision(rest, s
     other.wait(30)
     scene.api.intercept = None
     assert "deployed" not in statuses(scene, uid)
-    Deployment.update(acting_until=None).execute()  # it was an attempt of ours that was killed
+    as_if_killed_at(revision=4, since=began)
     assert scene.reconcile().cause["code"] == "image_pull"
     assert told("rolled_back")[1:] == ["went back to revision 3, the last good one"]
     assert statuses(scene, uid)[-1] == "deployed"

@@ -179,14 +179,16 @@ def look_for_drift(scene, deployment_id: int) -> None:
 
 def lock(scene, deployment_id: int, chart: str) -> None:
     """Leave the release as a helm of Caelus does that was killed."""
-    uid = Deployment.get_by_id(deployment_id).deployment_uid
+    deployment = Deployment.get_by_id(deployment_id)
+    uid, began = deployment.deployment_uid, now()
     words = ("upgrade", uid, chart, "--namespace", uid, "--set", "image=never:1", "--wait")
     command = [scene.tools.config.helm, *words]
     child = subprocess.Popen(command, env=scene.env, start_new_session=True)
     wait_until(lambda: "pending-upgrade" in statuses(scene, uid))
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    Deployment.update(acting_since=now() - datetime.timedelta(hours=1)).execute()
+    left = {"acting_revision": deployment.applied_revision + 1, "acting_since": began}
+    Deployment.update(acting_until=None, **left).where(Deployment.id == deployment_id).execute()
 
 
 def statuses(scene, uid: str) -> set[str]:

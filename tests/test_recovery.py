@@ -78,8 +78,9 @@ def test_the_newest_revision_is_the_releases_status(statuses, status):
         # A kill at the end of a rollback: the old one is superseded, the new one not yet deployed.
         (["superseded", "failed", "failed"], 1, 1),
         (["superseded", "superseded", "failed"], 1, 1),
-        (["superseded", "superseded", "failed"], None, 2),
-        (["superseded", "failed"], 7, 1),
+        # Helm 4 leaves a failed one superseded where a rollback from it fails.
+        (["superseded", "superseded", "failed"], None, None),
+        (["superseded", "failed"], 7, None),
         (["failed", "failed"], None, None),
         (["failed"], 1, None),
         ([], 1, None),
