@@ -5,7 +5,7 @@ exist); what they see but may not do is forbidden (403).
 """
 
 from caelus.actors import Actor
-from caelus.errors import Forbidden, NotFound
+from caelus.errors import Forbidden, Unseen
 from caelus.operation import Access, Operation, whole_id
 from caelus.operations import OPERATIONS
 from caelus.validation import printable
@@ -14,20 +14,20 @@ GETS = {operation.path: operation for operation in OPERATIONS if operation.metho
 
 
 def admit(operation: Operation, actor: Actor, ids: dict[str, str]) -> None:
-    """Let the actor go on, or raise Forbidden or NotFound; nothing is looked up for it.
+    """Let the actor go on, or raise Forbidden or Unseen; nothing is looked up for it.
 
     `ids` has those of the path, as text.
     """
     if actor.is_admin:
         return
     if "user_id" in operation.ids and (asked := whole_id("user", ids["user_id"])) != actor.user_id:
-        raise NotFound(f"user {asked} not found")
+        raise Unseen(f"user {asked} not found")
     if operation.access is not Access.ADMIN:
         return
     what = f"{operation.method} {printable(operation.path.format(**ids))}"
     if _is_seen(operation.path):
         raise Forbidden(f"{what} is for admins only")
-    raise NotFound(f"{what} does not exist")
+    raise Unseen(f"{what} does not exist")
 
 
 def _is_seen(path: str) -> bool:

@@ -53,7 +53,8 @@ DOCS_POLICY = (
 
 
 def create_app(settings: config.Config | None = None) -> falcon.App:
-    guard = Guard(settings or config.load())
+    settings = settings or config.load()
+    guard = Guard(settings)
     app = falcon.App(middleware=[guard])
     app.req_options.keep_blank_qs_values = False
     app.set_error_serializer(_serialize_error)
@@ -66,8 +67,8 @@ def create_app(settings: config.Config | None = None) -> falcon.App:
     app.add_route("/readyz", Ready())
     app.add_route("/me", Me())
     app.add_route("/openapi.json", Document())
-    app.add_route("/login/{code}", login_pages.Login())
-    app.add_route("/logout", login_pages.Logout())
+    app.add_route("/login/{code}", login_pages.Login(settings))
+    app.add_route("/logout", login_pages.Logout(settings))
     app.add_route("/docs", Page(DOCS_PAGE, falcon.MEDIA_HTML))
     app.add_route("/docs/start.js", Page(DOCS_SCRIPT, falcon.MEDIA_JS))
     # Found, not imported: the package reads 9 MB when it is.

@@ -2,10 +2,11 @@
 
 import re
 import string
+from urllib.parse import urlsplit
 
 import peewee
 
-from caelus import events, jobs, secretvalues, templates, users, values
+from caelus import config, events, jobs, secretvalues, templates, users, values
 from caelus.database import locked, page, unique
 from caelus.errors import Busy, Conflict, Invalid, NotFound
 from caelus.models import (
@@ -39,7 +40,7 @@ def create(
     deployment = Deployment(
         user=user,
         desired_template=template,
-        domainname=domainname.lower(),
+        domainname=_domain(domainname),
         deployment_uid=new_uid(template.product.name, user.email),
         status=PROVISIONING,
     )
@@ -108,7 +109,7 @@ def update(
     if desired_template_id is not None:
         deployment.desired_template = _upgrade(deployment, desired_template_id)
     if domainname is not None:
-        deployment.domainname = domainname.lower()
+        deployment.domainname = _domain(domainname)
     if user_values_json is KEEP:
         user_values_json = deployment.user_values_json
     secretvalues.assign(deployment, user_values_json)
@@ -207,6 +208,7 @@ def check_values(deployment: Deployment) -> dict:
     template = deployment.desired_template
     defaults, user_values = secretvalues.plain_values(deployment)
     values.check_user_values(template.values_schema_json, user_values)
+    values.check_user_text(template.capabilities_json, user_values)
     facts = {
         "domainname": deployment.domainname,
         "deployment_uid": deployment.deployment_uid,
@@ -216,6 +218,16 @@ def check_values(deployment: Deployment) -> dict:
     return values.final_values(
         defaults, template.values_schema_json, template.capabilities_json, user_values, facts
     )
+
+
+def _domain(name: str) -> str:
+    """The domain in lower case. Raises Conflict for Caelus' own, whose cookies it would get."""
+    settings = config.load()
+    own = {"localhost", urlsplit(settings.base_url).hostname, *settings.allowed_hosts}
+    domain = name.lower()
+    if domain in own:
+        raise Conflict(f"the domain {domain} is Caelus' own")
+    return domain
 
 
 def new_uid(product_name: str, email: str) -> str:

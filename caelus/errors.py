@@ -58,6 +58,10 @@ class NotFound(CaelusError):
     title = "Not found"
 
 
+class Unseen(NotFound):
+    """There may be such a thing, but not for who asks; the answer is the same as for none."""
+
+
 class Conflict(CaelusError):
     """The input is well formed but breaks a rule."""
 

@@ -9,7 +9,7 @@ import re
 
 from caelus import events, login_pages, peers
 from caelus.config import Config
-from caelus.errors import BadCredentials, CaelusError, Forbidden, TooMany
+from caelus.errors import BadCredentials, CaelusError, Forbidden, TooMany, Unseen
 from caelus.identity import identify
 from caelus.refusals import Refusals
 from caelus.validation import printable
@@ -56,8 +56,8 @@ class Guard:
             resp.set_header("Cache-Control", "no-store")
 
     def refuse(self, req, resp, error: CaelusError, params) -> None:
-        """Answer an error; what was forbidden, and credentials that are no good, are on record."""
-        if isinstance(error, BadCredentials | Forbidden):
+        """Answer an error; what was not for who asked, and bad credentials, are on record."""
+        if isinstance(error, BadCredentials | Forbidden | Unseen):
             error = self._noted(req, error)
         if error.status >= 500:
             log.warning("%s %s: %s", req.method, shown_path(req), error.detail)

@@ -4,6 +4,7 @@ In this order, and a token that is no good is not made good by the rest.
 """
 
 import re
+import unicodedata
 
 import falcon
 
@@ -18,6 +19,8 @@ from caelus.peers import Peer
 from caelus.schemas import EMAIL, fields
 
 COOKIE = "caelus_session"
+# No app of a tenant, though a sibling domain, can set a cookie with this prefix for us.
+SECURE_COOKIE = f"__Host-{COOKIE}"
 BEARER = re.compile(r"bearer +([!-~]{1,200})", re.IGNORECASE)
 HOW = "log in with a link (caelus create-login-link) or send Authorization: Bearer TOKEN"
 
@@ -28,20 +31,35 @@ def identify(req: falcon.Request, peer: Peer, settings: Config) -> Actor:
     with session():
         if authorization is not None:
             return _by_token(authorization, peer)
-        if found := of_cookie(req):
+        if found := of_cookie(req, peer, settings):
             return actors.of(found.user, peer.address)
         email = settings.auth_header and peer.is_proxy and req.get_header(settings.auth_header)
         if email:
             return actors.of(_by_proxy(email, settings, peer), peer.address)
-    if req.get_cookie_values(COOKIE):
+    if req.get_cookie_values(cookie_name(peer, settings)):
         raise BadCredentials()
     raise Unauthorized(HOW)
 
 
-def of_cookie(req: falcon.Request) -> Session | None:
+def is_secure(peer: Peer, settings: Config) -> bool:
+    """Whether the browser comes by https, as it says or as the site is set up."""
+    return peer.scheme == "https" or settings.base_url.startswith("https:")
+
+
+def cookie_name(peer: Peer, settings: Config) -> str:
+    return SECURE_COOKIE if is_secure(peer, settings) else COOKIE
+
+
+def of_cookie(req: falcon.Request, peer: Peer, settings: Config) -> Session | None:
     """The browser's session; of two cookies one may be put there by another site: then none."""
-    texts = req.get_cookie_values(COOKIE) or []
-    return sessions.shown(texts[0]) if len(texts) == 1 else None
+    found = all_of_cookies(req, peer, settings)
+    return found[0] if len(found) == 1 else None
+
+
+def all_of_cookies(req: falcon.Request, peer: Peer, settings: Config) -> list[Session | None]:
+    """The session of each cookie that the browser shows, None for one that is of none."""
+    texts = req.get_cookie_values(cookie_name(peer, settings)) or []
+    return [sessions.shown(text) for text in texts]
 
 
 def _by_token(authorization: str, peer: Peer) -> Actor:
@@ -53,6 +71,7 @@ def _by_token(authorization: str, peer: Peer) -> Actor:
 
 
 def _by_proxy(email: str, settings: Config, peer: Peer) -> User:
+    email = _decoded(email)
     shown = validation.printable(email)
     if validation.input_errors(fields(email=EMAIL), {"email": email}):
         raise Forbidden(f"the proxy names {shown}, which is no e-mail address")
@@ -60,6 +79,20 @@ def _by_proxy(email: str, settings: Config, peer: Peer) -> User:
     if user is None and not settings.auto_create_users:
         raise Forbidden(f"{shown} is no user here; an admin can create the user")
     return user or _created(email, peer)
+
+
+def _decoded(header: str) -> str:
+    """The e-mail in a header: UTF-8, which WSGI hands on as Latin-1.
+
+    Raises Forbidden for one that only looks like another: whose letters fold into others.
+    """
+    try:
+        email = unicodedata.normalize("NFC", header.encode("latin-1").decode())
+    except UnicodeError:
+        raise Forbidden("the proxy names no e-mail address in UTF-8") from None
+    if unicodedata.normalize("NFKC", email) != email or email.casefold() != email.lower():
+        raise Forbidden(f"the proxy names {validation.printable(email)}, which is ambiguous")
+    return email
 
 
 def _created(email: str, peer: Peer) -> User:

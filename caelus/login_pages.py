@@ -8,10 +8,11 @@ import html
 import falcon
 
 from caelus import logins, sessions, validation
+from caelus.config import Config
 from caelus.database import session, transaction
 from caelus.errors import BadCredentials, CaelusError, Invalid
 from caelus.events import by, record
-from caelus.identity import COOKIE, of_cookie
+from caelus.identity import all_of_cookies, cookie_name, is_secure
 from caelus.schemas import EMAIL, fields
 
 PREFIX = "/login/"
@@ -33,6 +34,9 @@ POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; img-sr
 class Login:
     """`/login/{code}`"""
 
+    def __init__(self, settings: Config):
+        self._settings = settings
+
     def on_get(self, req, resp, code):
         with session():
             link = logins.find(code)
@@ -50,12 +54,13 @@ class Login:
         email = _email(req)
         with session(), transaction(), by("nobody", address=req.context.peer.address):
             _, text = logins.use(code, email)
+        peer = req.context.peer
         resp.set_cookie(
-            COOKIE,
+            cookie_name(peer, self._settings),
             text,
             max_age=int(sessions.LASTS.total_seconds()),
             path="/",
-            secure=req.context.peer.scheme == "https",
+            secure=is_secure(peer, self._settings),
             http_only=True,
             same_site="Lax",
         )
@@ -65,14 +70,18 @@ class Login:
 class Logout:
     """`/logout`"""
 
+    def __init__(self, settings: Config):
+        self._settings = settings
+
     def on_post(self, req, resp):
+        peer = req.context.peer
         with session(), transaction():
-            found = of_cookie(req)
-            if found is not None:
+            for found in filter(None, all_of_cookies(req, peer, self._settings)):
                 sessions.end(found)
-                with by(found.user.email, address=req.context.peer.address):
+                with by(found.user.email, address=peer.address):
                     record(None, "logged_out", f"{found.user.email} logged out")
-        resp.unset_cookie(COOKIE, path="/", same_site="Lax")
+        name, secure = cookie_name(peer, self._settings), is_secure(peer, self._settings)
+        resp.set_cookie(name, "", max_age=0, path="/", secure=secure, same_site="Lax")
         raise falcon.HTTPSeeOther("/")
 
 

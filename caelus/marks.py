@@ -43,6 +43,18 @@ def secret_places(schema: dict | None, document) -> set[str]:
     return outermost(found)
 
 
+def marked(schema, place: str = "") -> Iterator[tuple[str, dict]]:
+    """Every part of the schema that marks a secret, with its place in the schema."""
+    if isinstance(schema, dict):
+        if _is_marked(schema):
+            yield place or "/", schema
+        for key, part in schema.items():
+            yield from marked(part, f"{place}/{escaped(key)}")
+    elif isinstance(schema, list):
+        for number, part in enumerate(schema):
+            yield from marked(part, f"{place}/{number}")
+
+
 def generated_places(schema: dict | None) -> dict[str, int]:
     """The places of the values that Caelus is to make, and how many characters each is to have.
 

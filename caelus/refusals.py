@@ -34,7 +34,7 @@ class Refusals:
 
     def note(self, author: events.Author, message: str) -> bool:
         """Put a refusal on record; gives whether there were too many of this address."""
-        source = _source(author.address)
+        source = _source(author)
         with self._lock:
             over = self._take_over()
             begun, number = self._counts.get(source, Count(self._clock(), 0))
@@ -77,8 +77,11 @@ def _record(author: events.Author, message: str) -> None:
         log.warning("a refusal is not on record: %s", e.detail)
 
 
-def _source(address: str) -> str:
-    """What one client can not easily change: of an IPv6 address only the network."""
+def _source(author: events.Author) -> str:
+    """What one client can not easily change: who they are; else of an IPv6 address the network."""
+    address = author.address
+    if author.actor != "nobody":
+        return author.actor
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

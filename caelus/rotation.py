@@ -7,7 +7,7 @@ anew, and committed.
 import contextlib
 import logging
 
-from caelus import keyring, secretvalues
+from caelus import events, keyring, secretvalues
 from caelus.database import forget_what_was, lock_tables, session, transaction
 from caelus.models import Deployment, Template
 
@@ -26,6 +26,8 @@ def rotate() -> dict:
             counts = _reencrypt_all()
         keyring.drop_old()
     after = keyring.fingerprints()
+    with session(), transaction():
+        events.record(None, "key_rotated", f"secrets are encrypted by key {after[0]}")
     log.info("secrets are encrypted by key %s of %s", after[0], keyring.source())
     return {
         "key": after[0],

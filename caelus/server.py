@@ -18,7 +18,7 @@ from caelus import database, validation
 from caelus.api import create_app
 from caelus.config import Config
 from caelus.errors import ConfigError
-from caelus.guard import PROBLEM
+from caelus.guard import HEADERS, PROBLEM
 
 log = logging.getLogger("caelus.server")
 DRAIN_SECONDS = 10  # for requests that run when the server is told to stop
@@ -39,7 +39,8 @@ class ProblemTask(ErrorTask):
         problem = {"title": error.reason, "status": error.code, "detail": detail}
         body = json.dumps(problem).encode()
         self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", PROBLEM))
+        self.response_headers += [("Content-Type", PROBLEM), ("Cache-Control", "no-store")]
+        self.response_headers += HEADERS.items()
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
@@ -62,18 +63,26 @@ class Parser(HTTPRequestParser):
 
 
 class Channel(HTTPChannel):
-    """A connection, which knows since when its client keeps others waiting."""
+    """A connection, which knows since when its client keeps others waiting.
+
+    Of requests that a client sends without waiting for answers only the first is answered: no
+    thread may hang on a client that asks for more and more, and takes none of it.
+    """
 
     error_task_class = ProblemTask
     parser_class = Parser
 
     def __init__(self, *arguments, **options):
-        self._since = time.monotonic()
+        self._since, self._is_last = time.monotonic(), False
         super().__init__(*arguments, **options)
 
     def received(self, data):
         before = self.request
         done = super().received(data)
+        with self.requests_lock:
+            if len(self.requests) > 1:
+                del self.requests[1:]
+                self._is_last = True
         if self.request is not before:  # a request has begun to arrive, or has arrived
             self._since = time.monotonic()
         return done
@@ -81,6 +90,9 @@ class Channel(HTTPChannel):
     def service(self):
         self._since = math.inf  # until the answer is whole, nobody keeps anybody waiting
         super().service()
+        if self._is_last:
+            self.close_when_flushed = True
+            self.server.pull_trigger()
         self._since = time.monotonic()  # now the client is to take it, or to ask again
 
     def waits(self) -> float:
@@ -112,6 +124,7 @@ class Server:
             max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_DROPPED_BYTES,
             ident=None,
+            outbuf_high_watermark=2**40,  # a whole answer: its thread does not wait for the client
             clear_untrusted_proxy_headers=False,  # the app does, of all that it believes
         )
         self._server.channel_class = Channel

@@ -119,7 +119,7 @@ def input_formats():
     label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
     for name, longest, pattern in (
         ("hostname", 253, rf"(?ai)(?!\d+(\.\d+){{3}}$){label}(\.{label})*"),
-        ("email", 254, r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+"),
+        ("email", 254, r"[^@{}\s\x00-\x1f\x7f]+@[^@{}\s\x00-\x1f\x7f]+"),
         ("word", 1000, r"[^-\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*"),
     ):
         checker.checks(name)(functools.partial(_matches, re.compile(pattern), longest))

@@ -31,11 +31,15 @@ _OPEN_KEYWORDS = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then"
 _POLICIES = {  # what else a template may say in its capabilities; the first is the default
     "drift": ("correct", "warn", "off"),
     "on_upgrade_failure": ("rollback", "keep"),
+    "user_text": ("line", "any"),
 }
+# In a chart that does not quote them these end a value, or run as a part of its templates: with the
+# rights of Caelus, and so in others' namespaces. YAML breaks lines at more than \n.
+_UNSAFE_TEXT = re.compile("[\x00-\x08\n-\x1f\x7f\x85\u2028\u2029]|{{")
 
 
 def policy(capabilities: dict | None, name: str) -> str:
-    """What the template wants to be done about `drift` or `on_upgrade_failure`."""
+    """What the template says of `drift`, `on_upgrade_failure` or `user_text`."""
     return (capabilities or {}).get(name) or _POLICIES[name][0]
 
 
@@ -67,6 +71,7 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
     takes_plain_http(capabilities)
     _check_policies(capabilities or {})
     _check_isolation((capabilities or {}).get("isolation"))
+    _check_no_plain_secret(schema)
     defaults = merge(defaults or {}, _checked_generated(schema))
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     _check_pointers(defaults, bindings)
@@ -75,6 +80,28 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
             _check_reference(place, reference, defaults, schema)
     if schema is not None:
         _check_defaults(defaults, schema, bindings)
+        _check_bound_secrets(schema, bindings)
+
+
+def _check_no_plain_secret(schema) -> None:
+    """Everybody reads the schema: what it says of a secret must not be one."""
+    for place, part in marks.marked(schema):
+        said = [name for name in ("default", "const", "examples") if part.get(name)]
+        if said:
+            raise Conflict(
+                f"values schema: at {place}: {said[0]} would show a secret to all who read the "
+                "template; put it into the default values"
+            )
+
+
+def _check_bound_secrets(schema: dict, bindings: dict[str, list]) -> None:
+    for place, parts in bindings.items():
+        if any(isinstance(part, tuple) for part in parts) or not parts:
+            continue
+        sample: dict = {}
+        _put(sample, place, "".join(parts))
+        if marks.is_inside(place, marks.secret_places(schema, sample)):
+            raise _bad(place, "would show a secret to all; put it into the default values")
 
 
 def _checked_generated(schema: dict | None) -> dict:
@@ -116,6 +143,34 @@ def check_user_values(schema: dict | None, user_values: dict | None) -> None:
         _refuse("user values", errors, schema, {"user": user_values}, "/user")
     elif user_values:
         raise Conflict("user values are not allowed: the template's schema has no properties.user")
+
+
+def check_user_text(capabilities: dict | None, user_values: dict | None) -> None:
+    """Refuse texts that a chart may take for more than a value, unless the template allows them.
+
+    Raises Conflict with the place; the text itself is not told.
+    """
+    if policy(capabilities, "user_text") == "any":
+        return
+    for place in _unsafe(user_values or {}, ""):
+        raise Conflict(
+            f"user values: {validation.printable(place)} has a line break or {{{{, which a chart "
+            'may take for more than text; a template takes it with {"user_text": "any"} in its '
+            "capabilities"
+        )
+
+
+def _unsafe(document, place: str):
+    if isinstance(document, dict):
+        for key, item in document.items():
+            if _UNSAFE_TEXT.search(key):
+                yield f"{place}/{key.encode('unicode_escape').decode()}"
+            yield from _unsafe(item, f"{place}/{key}")
+    elif isinstance(document, list):
+        for number, item in enumerate(document):
+            yield from _unsafe(item, f"{place}/{number}")
+    elif isinstance(document, str) and _UNSAFE_TEXT.search(document):
+        yield place
 
 
 def final_values(

@@ -232,8 +232,17 @@ def test_refusals_are_on_record(world):
     assert "caelus_forged" not in refused.message
     last = refused.id
     world.ask(by_command["list-jobs"], {})  # nobody who shows nothing
-    world.ask_as("ada", by_command["list-jobs"])  # 404
     assert newest().id == last
+    world.ask_as("ada", by_command["list-jobs"])  # 404: what she may not see
+    assert (newest().actor, newest().type) == ("ada@example.org", "refused")
+
+
+def test_one_persons_refusals_do_not_hide_anothers(world):
+    by_command = {operation.command: operation for operation in OPERATIONS}
+    for _ in range(20):
+        world.ask_as("eve", by_command["list-jobs"])
+    world.ask_as("ada", by_command["create-product"])
+    assert newest().actor == "ada@example.org"
 
 
 def test_admins_see_where_from_and_the_owner_does_not(shop):

@@ -137,6 +137,28 @@ def test_when_there_is_no_room_those_who_wait_longest_give_way(address, monkeypa
     assert slow[-1].recv(1000).startswith(b"HTTP/1.1 200")
 
 
+def test_clients_that_ask_for_more_and_more_and_take_nothing_hold_no_thread(address):
+    """As many as there are threads, and each answer larger than what a socket keeps."""
+    many = b"GET /docs/assets/swagger_bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50
+    greedy = []
+    for _ in range(8):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(address)
+        connection.sendall(many)
+        greedy.append(connection)
+    for _ in range(5):
+        assert ask(address)[0] == 200
+    for connection in greedy:
+        connection.close()
+
+
+def test_of_requests_sent_at_once_the_first_is_answered(address):
+    connection = connect(address, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
+    with connection, connection.makefile("rb") as answer:
+        assert answer.read().count(b"HTTP/1.1 200 OK") == 1
+
+
 def test_one_chart_is_resolved_at_a_time(rest):
     """Or a few would take all threads of the API."""
     with templates._resolving, pytest.raises(Conflict, match="another chart is being resolved"):

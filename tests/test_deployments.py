@@ -299,3 +299,12 @@ def test_a_uid_is_a_release_name_that_helm_takes(product, email, start):
     uid = deployments.new_uid(product, email)
     assert re.fullmatch(re.escape(start) + "[0-9a-z]{6}", uid)
     assert len(uid) <= 53
+
+
+@pytest.mark.parametrize("domain", ["localhost", "Caelus.example.org", "c2.example.org"])
+def test_caelus_own_names_are_nobodys_domain(shop, monkeypatch, domain):
+    monkeypatch.setenv("CAELUS_PUBLIC_URL", "https://caelus.example.org")
+    monkeypatch.setenv("CAELUS_ALLOWED_HOSTS", "c2.example.org,*.c3.example.org")
+    asked = {"user_id": 1, "desired_template_id": 1, "domainname": domain}
+    answer = shop("create-deployment", **asked)
+    assert (answer.code, answer.sentence) == (409, f"the domain {domain.lower()} is Caelus' own")

@@ -73,6 +73,16 @@ def test_what_is_no_one_email_is_refused(behind, email):
     assert me(behind(), email).status_code == 403
 
 
+def test_an_address_is_read_as_utf_8_and_none_that_only_looks_like_one(behind, cli):
+    assert cli("create-user", email="müller@example.org").ok
+    assert cli("create-user", email="strasse@example.org").ok
+    client = behind(CAELUS_AUTO_CREATE_USERS="1")
+    assert me(client, "müller@example.org".encode().decode("latin-1")).json["id"] == 3
+    for email in ("straße@example.org", "\u212aate@example.org"):
+        assert me(client, email.encode().decode("latin-1")).status_code == 403
+    assert User.select().count() == 4
+
+
 def test_strangers_are_refused(behind):
     answer = me(behind(), "eve@example.org")
     assert answer.status_code == 403

@@ -28,7 +28,7 @@ class Browser:
 
     def send(self, method: str, path: str, headers=OWN, **extra):
         cookie = {"Cookie": f"caelus_session={self.cookie}"} if self.cookie else {}
-        sent = {**self.headers, **headers, **cookie}
+        sent = {**self.headers, **cookie, **headers}
         result = self.client.simulate_request(method, path, headers=sent, **extra)
         if "caelus_session" in result.cookies:
             self.cookie = result.cookies["caelus_session"].value
@@ -226,13 +226,26 @@ def test_the_cookie_is_for_this_site_and_no_script(link, secure, monkeypatch):
     monkeypatch.setenv("CAELUS_TRUSTED_PROXIES", "192.0.2.1")
     proxied = {"X-Forwarded-Proto": "https"} if secure else {}
     browser = Browser(**proxied)
-    cookie = browser.send("POST", link, remote_addr="192.0.2.1").cookies["caelus_session"]
+    name = "__Host-caelus_session" if secure else "caelus_session"
+    cookie = browser.send("POST", link, remote_addr="192.0.2.1").cookies[name]
     assert cookie.http_only
     assert bool(cookie.secure) == secure
     assert cookie.same_site == "Lax"
     assert cookie.path == "/"
     assert cookie.max_age == 30 * 86400
     assert len(cookie.value) == 43
+
+
+def test_where_the_site_has_https_the_cookie_is_secure_whatever_the_proxy_says(link, monkeypatch):
+    monkeypatch.setenv("CAELUS_PUBLIC_URL", "https://caelus.example.org")
+    assert Browser().send("POST", link).cookies["__Host-caelus_session"].secure
+
+
+def test_logging_out_ends_every_session_that_is_shown(ada):
+    """Another site can put a cookie of its own beside ours."""
+    forged = {"Cookie": f"caelus_session=x; caelus_session={ada.cookie}"}
+    assert ada.send("POST", "/logout", headers={**OWN, **forged}).status_code == 303
+    assert Session.select().count() == 0
 
 
 @pytest.mark.parametrize(

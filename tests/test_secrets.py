@@ -334,7 +334,6 @@ def test_all_values_as_one_secret_are_refused(shop, mark):
         {"pattern": "^x$"},
         {"type": "integer"},
         {"enum": ["other"]},
-        {"const": "other"},
         {"not": {"type": "string"}},
         {"format": "ipv4"},
         {"anyOf": [{"type": "null"}, {"maxLength": 1}]},

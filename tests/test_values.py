@@ -714,3 +714,51 @@ def test_no_schema_makes_caelus_ask_another_server(counting_server, keyword, wit
     stored = base | {"properties": {"user": {"$ref": address}}}
     assert "leads nowhere" in user_values_refused(stored, {"a": 1})
     assert requests == []
+
+
+# What users may write
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x\n---\nkind: Role", "x\u2028y", "x\u0085y", "{{ lookup }}", "x\x00", "x\r"],
+)
+def test_text_that_a_chart_may_take_for_more_is_refused_unless_the_template_takes_it(text):
+    for document in ({"a": [{"b": text}]}, {"a": {text: 1}}):
+        with pytest.raises(Conflict, match="user values: /a/.* has a line break") as caught:
+            values.check_user_text(None, document)
+        assert "lookup" not in caught.value.detail or text in document["a"]
+        values.check_user_text({"user_text": "any"}, document)
+    values.check_user_text(None, {"a": "plain {text} with: a # and a\ttab", "b": 1, "c": None})
+    values.check_user_text(None, None)
+
+
+def test_a_tenants_text_gets_into_nobody_elses_namespace(shop):
+    """By both ways in, before anything is stored."""
+    answer = shop(
+        "create-template",
+        product_id=1,
+        chart_ref="oci://registry.example.org/other",
+        chart_version="1",
+        values_schema_json={"properties": {"user": {"properties": {"motd": {"type": "string"}}}}},
+    )
+    asked = {"user_id": 1, "desired_template_id": answer.document["id"]}
+    asked |= {"domainname": "a.example.org", "user_values_json": {"motd": "{{ lookup }}"}}
+    refused = shop("create-deployment", **asked)
+    assert (refused.code, shop("list-deployments", user_id=1).document) == (409, [])
+    assert "/motd" in refused.sentence
+
+
+@pytest.mark.parametrize("said", [{"default": "x"}, {"const": "x"}, {"examples": ["x"]}])
+def test_a_schema_that_tells_a_secret_is_refused(said):
+    schema = {"properties": {"user": {"properties": {"pw": {"writeOnly": True} | said}}}}
+    with pytest.raises(Conflict, match="values schema: at /properties/user/properties/pw"):
+        values.check_template(None, schema, None)
+    values.check_template(None, {"properties": {"pw": {"writeOnly": True, "default": ""}}}, None)
+
+
+def test_a_binding_that_tells_a_secret_is_refused():
+    schema = {"properties": {"db": {"properties": {"pw": {"writeOnly": True}}}}}
+    with pytest.raises(Conflict, match="binding /db/pw would show a secret"):
+        values.check_template(None, schema, {"bindings": {"/db/pw": "hunter2"}})
+    values.check_template(None, schema, {"bindings": {"/db/host": "db", "/db/pw": "${user.email}"}})
