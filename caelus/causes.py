@@ -174,7 +174,7 @@ def _told(error: Exception) -> Finding | None:
         return "values_rejected", None, error.detail  # a rule of Caelus's own
     if code in CODES:
         said = error.detail.partition(" (")[0]  # in brackets is what helm said
-        return code, wording.chart(error.detail), said
+        return code, wording.chart(error.detail) or wording.release(error.detail), said
     return wording.told(_text(error))
 
 

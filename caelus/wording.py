@@ -76,6 +76,11 @@ def chart(text: str) -> str | None:
     return found and f"chart {found[1]}"
 
 
+def release(text: str) -> str | None:
+    found = re.search(r"the release (\S+)$", text)
+    return found and f"release {found[1]}"
+
+
 def gist(text: str) -> str:
     """The error line of what nobody has foreseen, without whatever it quotes."""
     lines = [line for line in text.splitlines() if line.lower().startswith("error: ")]

@@ -79,6 +79,7 @@ def test_a_helm_that_somebody_else_runs_is_left_alone(rest, scene):
     rest("update-deployment", **PATH, desired_template_id=2)
     failed = scene.reconcile()
     assert (failed.status, failed.cause["code"]) == ("error", "release_busy")
+    assert failed.cause["object"] == f"release {uid}"
     assert other.poll() is None
     assert status(scene, uid) == "pending-upgrade"
     assert (told("unlocked"), told("rolled_back")) == ([], [])
