@@ -87,7 +87,7 @@ def _decoded(header: str) -> str:
     Raises Forbidden for one that only looks like another: whose letters fold into others.
     """
     try:
-        email = unicodedata.normalize("NFC", header.encode("latin-1").decode())
+        email = header.encode("latin-1").decode()
     except UnicodeError:
         raise Forbidden("the proxy names no e-mail address in UTF-8") from None
     if unicodedata.normalize("NFKC", email) != email or email.casefold() != email.lower():
