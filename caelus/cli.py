@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from caelus import __version__, machine
+from caelus import __version__, machine, startup
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
@@ -84,7 +84,7 @@ def _run(argv: list[str]) -> int:
         usage, action = machine.COMMANDS[command]
         words = _parse(command, usage, arguments)
         return 0 if words is None else action(words)
-    machine.keep_postgres_drivers_out()
+    startup.keep_postgres_drivers_out()
     from caelus.operations import BY_COMMAND
 
     if command == "--help":
@@ -140,7 +140,7 @@ def _operate(operation, words: dict) -> int:
     from caelus.dispatch import dispatch
 
     arguments = _arguments(operation, words)
-    machine.open_database(machine.configure())
+    startup.open_database(startup.configure())
     yamltext.dump(dispatch(operation, OPERATOR, arguments), sys.stdout)
     return 0
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import yaml
 
-from caelus import config, database, machine
+from caelus import config, database, startup
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.operations import BY_COMMAND
@@ -94,7 +94,7 @@ def database_url(request, tmp_path, monkeypatch):
 def settings(database_url):
     """A database with the schema, connected to in this process; the settings of it."""
     loaded = config.load(os.environ)
-    machine.upgrade_database(loaded)
+    startup.upgrade_database(loaded)
     return loaded
 
 

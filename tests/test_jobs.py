@@ -14,10 +14,10 @@ from caelus.models import Deployment, Job, now
 
 CLAIM_ALL = """
 import sys
-from caelus import config, jobs, machine
+from caelus import config, jobs, startup
 from caelus.database import session
 from caelus.models import now
-machine.open_database(config.load())
+startup.open_database(config.load())
 with session():
     while job := jobs.claim(sys.argv[1], now()):
         print(job.id)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from caelus import keyring, machine, redact, rotation, secretvalues
+from caelus import keyring, redact, rotation, secretvalues, startup
 from caelus.database import database, session, transaction
 from caelus.deployments import check_values, get_any
 from caelus.errors import ConfigError, SecretKeyError
@@ -341,4 +341,4 @@ def test_a_writer_waits_for_a_rotation_before_it_reads_the_key(settings, shop):
 def test_the_setting_is_told_of_at_the_start(monkeypatch):
     monkeypatch.setenv("CAELUS_SECRET_KEY", "x")
     with pytest.raises(ConfigError, match="openssl rand -base64 32"):
-        machine.configure()
+        startup.configure()

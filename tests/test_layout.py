@@ -18,7 +18,8 @@ FLOORS = [
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals",
     "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
-    "api guard identity login_pages peers server cli machine worker",
+    "api guard identity login_pages peers server worker"
+    " cli startup machine serve_commands database_commands cluster_commands",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
 ONLY_IN = {

@@ -1,0 +1,140 @@
+"""The commands that go on working: serve, reconcile."""
+
+import logging
+import sys
+
+from caelus.startup import Stop, configure, open_database, upgrade_database
+
+log = logging.getLogger("caelus.cli")
+PATIENCE_SECONDS = 120  # for a namespace to go, of a command that somebody waits for
+
+SERVE = """Serve the REST API, and reconcile, until told to stop.
+
+Usage:
+  caelus serve [--host=HOST] [--port=PORT] [--workers=N]
+
+Options:
+  --host=HOST  Address to listen on. [CAELUS_HOST, 127.0.0.1]
+  --port=PORT  Port to listen on; 0 takes a free one. [CAELUS_PORT, 8000]
+  --workers=N  Reconciler threads; 0 serves the API alone. [CAELUS_WORKERS, 2]
+
+Example:
+  caelus serve --port=8080
+"""
+RECONCILE = """Make the cluster agree with the database.
+
+Without an id, work off every due job once and end.
+
+Usage:
+  caelus reconcile
+  caelus reconcile DEPLOYMENT_ID
+  caelus reconcile --watch
+
+Options:
+  --watch  Stay and work until told to stop; CAELUS_WORKERS jobs at a time.
+
+Examples:
+  caelus reconcile          work off what is due
+  caelus reconcile 3        reconcile deployment 3 now; exit code 1 if that fails
+  caelus reconcile --watch  be a worker beside `caelus serve --workers=0`
+"""
+WELCOME = """There is no admin yet. Whoever opens this link within 30 minutes is the first:
+
+  {url}
+
+"""
+EXPOSED = (
+    "listening on %s without https: tokens can be read on the way. Put a proxy with TLS in front, "
+    "and name it in CAELUS_TRUSTED_PROXIES or CAELUS_PUBLIC_URL"
+)
+
+
+def serve(words: dict) -> int:
+    stop = Stop()
+    config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
+    upgrade_database(config)
+    from caelus.process import Tools
+    from caelus.server import Server, is_exposed
+    from caelus.worker import Workers
+
+    server = Server(config)
+    workers = Workers(config.workers, Tools(config, stop))
+    workers.start()
+    if is_exposed(config):
+        log.warning(EXPOSED, config.host)
+    _welcome(config, server.url)
+    log.info("serving %s with %d reconciler threads", server.url, config.workers)
+    server.run(stop)
+    workers.stop()
+    log.info("stopped")
+    return 0
+
+
+def _welcome(config, url: str) -> None:
+    """Without an admin, print the link that makes the first one; never to the log."""
+    from caelus import logins
+    from caelus.database import session, transaction
+
+    with session(), transaction():
+        link = logins.create_first()
+    if link is not None:
+        sys.stdout.write(WELCOME.format(url=f"{config.public_url or url}/login/{link.code}"))
+        sys.stdout.flush()
+
+
+def reconcile(words: dict) -> int:
+    stop = Stop()
+    config = configure()
+    open_database(config)
+    from caelus.process import Tools
+
+    tools = Tools(config, stop)
+    if words["--watch"]:
+        return _watch(config, tools)
+    if words["DEPLOYMENT_ID"] is None:
+        return _reconcile_due(tools)
+    return _reconcile_one(words["DEPLOYMENT_ID"], tools)
+
+
+def _watch(config, tools) -> int:
+    from caelus.worker import Workers
+
+    workers = Workers(max(1, config.workers), tools)
+    workers.start()
+    log.info("reconciling with %d threads", max(1, config.workers))
+    tools.cancel.wait()
+    workers.stop()
+    return 0
+
+
+def _reconcile_due(tools) -> int:
+    from caelus import leases, schemas, yamltext
+    from caelus import reconcile as reconciler
+    from caelus.database import clock, session
+
+    leases.recover()
+    with session():
+        started, outcomes = clock(), []
+    while not tools.cancel.is_set():
+        deployment = reconciler.run_due(leases.worker_name(), tools, started, PATIENCE_SECONDS)
+        if deployment is None:
+            break
+        outcomes.append(schemas.outcome(deployment))
+    yamltext.dump(outcomes, sys.stdout)
+    return 0
+
+
+def _reconcile_one(text: str, tools) -> int:
+    from caelus import leases, schemas, yamltext
+    from caelus import reconcile as reconciler
+    from caelus.models import ERROR
+    from caelus.operation import whole_id
+
+    leases.recover()
+    deployment_id = whole_id("deployment", text)
+    deployment = reconciler.run_now(leases.worker_name(), tools, deployment_id, PATIENCE_SECONDS)
+    yamltext.dump(schemas.outcome(deployment), sys.stdout)
+    return 1 if deployment.status == ERROR or tools.cancel.is_set() else 0
+
+
+COMMANDS = {"serve": (SERVE, serve), "reconcile": (RECONCILE, reconcile)}

@@ -1,0 +1,81 @@
+"""How every command starts: its settings, its log, its database, and what tells it to stop."""
+
+import logging
+import signal
+import sys
+import time
+
+log = logging.getLogger("caelus.cli")
+
+
+def configure(**flags: str | None):
+    """Settings and log of this process. The first thing that every command does."""
+    from caelus import config, logs
+
+    settings = config.load(**flags)
+    logs.configure(settings.log_level)
+    for warning in settings.warnings:
+        log.warning(warning)
+    return settings
+
+
+def keep_postgres_drivers_out() -> None:
+    """Importing peewee takes three times as long where it finds drivers that nobody needs."""
+    from caelus import config
+
+    if "peewee" not in sys.modules and config.database_url().startswith("sqlite:"):
+        sys.modules.update(psycopg=None, psycopg2=None)
+
+
+def open_database(config) -> None:
+    """Connect; a new database gets its schema, any other must have this program's."""
+    from caelus import migrate
+
+    with _connected(config):
+        migrate.require_current(config)
+
+
+def upgrade_database(config) -> list[str]:
+    """Connect, and bring the schema up to date; gives the migrations that were applied."""
+    from caelus import migrate
+
+    with _connected(config):
+        return migrate.run(config)
+
+
+def _connected(config):
+    keep_postgres_drivers_out()
+    from caelus import database
+
+    database.make_directory(config.data_dir)
+    database.connect(config)
+    return database.session()
+
+
+class Stop:
+    """Set by SIGTERM and SIGINT, the second of which kills.
+
+    Takes no lock: a signal may come while the very thread that it interrupts holds one.
+    """
+
+    def __init__(self):
+        self._set = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number, frame) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self._set = True
+
+    def set(self) -> None:
+        self._set = True
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def wait(self, seconds: float = float("inf")) -> bool:
+        """Sleep until set, at most `seconds`; gives whether it is set."""
+        deadline = time.monotonic() + seconds
+        while not self._set and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+        return self._set
