@@ -16,7 +16,7 @@ INGRESS_NAMESPACES = "kube-system,ingress-nginx,traefik"  # the first is where k
 PRIVATE_RANGES = (
     "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10"
 )
-WIDEST = {4: 8, 6: 16}  # the shortest prefix of a range of proxies
+WIDEST = {4: 8, 6: 16}  # the shortest prefix of a range of proxies; all take in less than two such
 NO_AUTH_HEADERS = (  # their meaning is another
     "authorization cookie host origin sec-fetch-site content-type content-length forwarded "
     "x-forwarded-for x-forwarded-proto"
@@ -324,18 +324,35 @@ def _proxies(text: str):
     networks = {4: [], 6: []}
     for item in _items(text):
         try:
-            network = ipaddress.ip_network(item)
+            network = _unmapped(ipaddress.ip_network(item))
         except ValueError as e:
             raise ConfigError(f"CAELUS_TRUSTED_PROXIES: {e}") from None
         networks[network.version].append(network)
     for version, widest in WIDEST.items():
-        for network in ipaddress.collapse_addresses(networks[version]):
+        merged = list(ipaddress.collapse_addresses(networks[version]))
+        for network in merged:
             if network.prefixlen < widest:
-                raise ConfigError(
-                    f"CAELUS_TRUSTED_PROXIES: {network} takes in too much of the internet; "
-                    "name the proxies' own addresses"
-                )
-            yield network
+                raise _too_wide(str(network))
+        if sum(2.0 ** (widest - network.prefixlen) for network in merged) >= 2:
+            raise _too_wide("all of it together")
+        yield from merged
+
+
+def _unmapped(network):
+    """A network of IPv4 addresses inside IPv6 as what it is."""
+    import ipaddress
+
+    first = getattr(network.network_address, "ipv4_mapped", None)
+    if first is None or network.prefixlen < 96:
+        return network
+    return ipaddress.ip_network((first, network.prefixlen - 96))
+
+
+def _too_wide(what: str) -> ConfigError:
+    return ConfigError(
+        f"CAELUS_TRUSTED_PROXIES: {what} takes in too much of the internet; "
+        "name the proxies' own addresses"
+    )
 
 
 def _unknown(environ):

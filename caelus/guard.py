@@ -8,6 +8,7 @@ import logging
 import re
 
 from caelus import events, login_pages, peers
+from caelus.arrivals import Arrivals
 from caelus.config import Config
 from caelus.errors import BadCredentials, CaelusError, Forbidden, TooMany, Unseen
 from caelus.identity import identify
@@ -35,6 +36,7 @@ class Guard:
     def __init__(self, settings: Config):
         self._settings = settings
         self._refusals = Refusals()
+        self._arrivals = Arrivals()
 
     def process_request(self, req, resp):
         req.context.actor = None
@@ -44,7 +46,7 @@ class Guard:
             self._check_host(req)
         proven = _is_own_page(req, peer)
         if not is_open(req.path):
-            req.context.actor = identify(req, peer, self._settings)
+            req.context.actor = identify(req, peer, self._settings, self._arrivals)
         if not proven and req.get_header("Authorization") is None:
             raise Forbidden("a change by a browser must say that it comes from Caelus' own page")
 

@@ -16,7 +16,7 @@ FLOORS = [
     " keyring marks yamltext recovery releases wording evidence symptoms causes",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
-    " actors audit credentials tokens logins sessions refusals",
+    " actors audit credentials tokens logins sessions refusals arrivals",
     "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
     "api guard identity login_pages peers server worker"
     " cli startup machine serve_commands database_commands cluster_commands",
