@@ -17,9 +17,8 @@ from caelus.validation import printable
 
 log = logging.getLogger("caelus.guard")
 PROBLEM = "application/problem+json"
-OPEN = ("/", "/healthz", "/readyz", "/docs", "/docs/start.js", "/logout")  # to everybody
-ASSETS = "/docs/assets/"  # files, the same for all
-OPEN_BELOW = (ASSETS, login_pages.PREFIX)
+ASSETS = ("/docs/assets/swagger_bundle.js", "/docs/assets/swagger_style.css")
+OPEN = ("/", "/healthz", "/readyz", "/docs", "/docs/start.js", *ASSETS, "/logout")  # to everybody
 PROBES = ("/healthz", "/readyz")  # a kubelet asks by address
 SAFE = ("GET", "HEAD", "OPTIONS")
 PORT = re.compile(r":\d*$")
@@ -54,7 +53,7 @@ class Guard:
         for name, value in HEADERS.items():
             if resp.get_header(name) is None:
                 resp.set_header(name, value)
-        if not req.path.startswith(ASSETS):
+        if resp.cache_control is None:
             resp.set_header("Cache-Control", "no-store")
 
     def refuse(self, req, resp, error: CaelusError, params) -> None:
@@ -95,7 +94,7 @@ class Guard:
 
 def is_open(path: str) -> bool:
     """Whether nobody need say who they are to get what is at `path`."""
-    return path in OPEN or path.startswith(OPEN_BELOW)
+    return path in OPEN or path.startswith(login_pages.PREFIX)
 
 
 def shown_path(req) -> str:

@@ -279,3 +279,36 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(client):
     sources = {word for rule in policy.split(";") for word in rule.split()[1:]}
     assert sources <= {"'self'", "'none'", "'unsafe-inline'", "data:"}
     assert "script-src" not in policy
+
+
+# What is served beside the operations
+
+ASSETS = ("/docs/assets/swagger_bundle.js", "/docs/assets/swagger_style.css")
+PAGES = ("/", "/docs", "/docs/start.js", *ASSETS, "/openapi.json", "/me", "/healthz", "/readyz")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_head_is_get_without_a_body_and_nothing_else_is_answered(rest, path):
+    got, head = rest.client.simulate_get(path), rest.client.simulate_head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers == got.headers
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        answer = rest.client.simulate_request(method, path)
+        assert (answer.status_code, answer.json["title"]) == (405, "Method not allowed")
+
+
+@pytest.mark.parametrize("path", ASSETS)
+def test_a_browser_is_told_that_it_has_an_asset_already(rest, path):
+    got = rest.client.simulate_get(path)
+    assert got.headers["cache-control"] == "no-cache"
+    assert int(got.headers["content-length"]) == len(got.content) > 10_000
+    for known, status in ((got.headers["etag"], 304), ("*", 304), ('"x"', 200)):
+        for method in ("GET", "HEAD"):
+            again = rest.client.simulate_request(method, path, headers={"If-None-Match": known})
+            assert again.status_code == status
+            assert again.headers["etag"] == got.headers["etag"]
+
+
+@pytest.mark.parametrize("name", ["", "scalar.js", "url.json", "__init__.py", "swagger_bundle.js/"])
+def test_nothing_else_of_the_assets_package_is_served(rest, name):
+    assert rest.client.simulate_get(f"/docs/assets/{name}").status_code == 404
