@@ -53,6 +53,7 @@ def serve(words: dict) -> int:
     stop = Stop()
     config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
     upgrade_database(config)
+    _warn_of_lost_key()
     from caelus.process import Tools
     from caelus.server import Server, is_exposed
     from caelus.worker import Workers
@@ -68,6 +69,19 @@ def serve(words: dict) -> int:
     workers.stop()
     log.info("stopped")
     return 0
+
+
+def _warn_of_lost_key() -> None:
+    """Only that: what has no secrets goes on, and what has some can be deleted."""
+    from caelus import secretvalues
+    from caelus.database import session
+    from caelus.errors import SecretKeyError
+
+    try:
+        with session():
+            secretvalues.check_keys()
+    except SecretKeyError as e:
+        log.warning("%s; no secret is stored meanwhile", e.detail)
 
 
 def _welcome(config, url: str) -> None:
@@ -86,6 +100,7 @@ def reconcile(words: dict) -> int:
     stop = Stop()
     config = configure()
     open_database(config)
+    _warn_of_lost_key()
     from caelus.process import Tools
 
     tools = Tools(config, stop)
