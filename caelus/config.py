@@ -251,6 +251,8 @@ def _object(name: str, text: str):
 
 
 def _names(text: str) -> tuple[str, ...]:
+    if not _listed(text):
+        raise ConfigError("CAELUS_INGRESS_NAMESPACES must name one namespace at least")
     for name in _listed(text):
         if not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
             raise ConfigError(f"CAELUS_INGRESS_NAMESPACES: {name[:100]!r} can't name a namespace")

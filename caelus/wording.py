@@ -246,7 +246,7 @@ _WORDS = [
         r"field is immutable|cannot change roleRef|must support resize",
         "{subject} can't be changed in place",
     ),
-    ("values_rejected", r'" is invalid: \[?(?P<why>[\w.[\]/-]+): ', _SHAPE),
+    ("values_rejected", r'" is invalid: \[?(?:\s*\* )?(?P<why>[\w.[\]/-]+): ', _SHAPE),
     ("values_rejected", r"(?P<why>\.[\w.[\]]+): (?:expected|field not declared)", _SHAPE),
     ("values_rejected", r'(?P<why>unknown field "[^"]+"|cannot unmarshal \w+ into)', _SHAPE),
     ("values_rejected", r'(?P<by>\w+) in version "[^"]+" cannot be handled as a', _UNLIKE),
