@@ -473,3 +473,27 @@ def test_a_rollback_finds_the_fence_that_its_pods_need(rest, scene, tmp_path):
     assert pod["spec"]["containers"][0]["securityContext"] == {"privileged": True}
     Job.update(status="failed").execute()
     assert drift.sweep(scene.tools) == 0, "a failed deployment has the fence of what runs"
+
+
+@one_database
+@pytest.mark.parametrize("scene", ["4"], indirect=True)
+def test_the_fence_of_what_failed_is_looked_at_too(rest, scene):
+    publish(rest)
+    uid = deploy(rest, scene)
+    failing = another_template(rest, values={"image": "never:1"}, isolation={"quota": QUOTA})
+    assert update(rest, scene, failing).status == "error"
+    Job.update(status="failed").execute()
+    scene.run("kubectl", "delete", "networkpolicy", "caelus-fence", "--namespace", uid)
+    assert drift.sweep(scene.tools) == 1
+    assert told() == [f"NetworkPolicy caelus-fence of namespace {uid} is missing"]
+    assert scene.reconcile().status == "error"
+    assert live_kinds(scene, uid) == {"NetworkPolicy"}, "the former one, as before the update"
+    Job.update(status="failed").execute()
+    assert drift.sweep(scene.tools) == 0
+    kept = another_template(
+        rest, values={"image": "never:1"}, isolation={"quota": QUOTA}, on_upgrade_failure="keep"
+    )
+    assert update(rest, scene, kept).status == "error"
+    Job.update(status="failed").execute()
+    assert live_kinds(scene, uid) == {"NetworkPolicy", "ResourceQuota"}
+    assert drift.sweep(scene.tools) == 0, "nobody has changed the newer one"
