@@ -12,7 +12,7 @@ from tests.program import ROOT, Program
 
 FLOORS = [
     "errors config logs isolation",
-    "validation database models migrate process charts archives helm kubectl"
+    "validation references database models migrate process charts archives helm kubectl"
     " keyring marks yamltext recovery releases wording evidence symptoms causes",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
@@ -27,9 +27,9 @@ ONLY_IN = {
     "waitress": {"server"},
     "docopt": {"cli"},
     "peewee_migrate": {"migrate"},
-    "jsonschema": {"validation"},
-    "jsonschema_specifications": {"validation"},
-    "referencing": {"validation"},
+    "jsonschema": {"references", "validation"},
+    "jsonschema_specifications": {"references", "validation"},
+    "referencing": {"references", "validation"},
     "plumbum": {"process"},
     "yaml": {"yamltext"},
     "nacl": {"keyring"},

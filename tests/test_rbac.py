@@ -345,9 +345,8 @@ def test_a_chart_cannot_give_its_pods_more_than_caelus_has(rest, scene, tmp_path
     role = named("Role", "rbac.authorization.k8s.io/v1", rules=[more])
     deploy(rest, make_chart(tmp_path / "app", role))
     refusal = outcome(scene)
-    assert refusal.endswith(
-        'grants what Caelus itself may not do: {APIGroups:[""], Resources:["nodes"], Verbs:["list"]}'
-    )
+    rule = '{APIGroups:[""], Resources:["nodes"], Verbs:["list"]}'
+    assert refusal.endswith(f"grants what Caelus itself may not do: {rule}")
     deployment = Deployment.get()
     assert deployment.cause["code"] == "admission_denied"
     assert deployment.cause["object"] == f"Role {deployment.deployment_uid}"

@@ -45,7 +45,7 @@ SAID = {
         ),
         (
             'The LimitRange "caelus-fence" is invalid: \n'
-            '* spec.limits[0].defaultRequest[cpu]: Invalid value: resource.Quantity{s:"2"}: default '
+            '* spec.limits[0].defaultRequest[cpu]: Invalid value: resource.Quantity{s:"2"}: a '
             "request value 2 is greater than max value 1\n"
             '* spec.limits[0].default[cpu]: Invalid value: resource.Quantity{s:"1"}: default\n',
             "LimitRange caelus-fence",
