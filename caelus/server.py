@@ -4,6 +4,7 @@ import ipaddress
 import json
 import logging
 import math
+import resource
 import socket
 import time
 
@@ -22,7 +23,9 @@ from caelus.guard import HEADERS, PROBLEM
 
 log = logging.getLogger("caelus.server")
 DRAIN_SECONDS = 10  # for requests that run when the server is told to stop
-MAX_CONNECTIONS = 500  # well below the 1024 files that a process may often open
+MAX_CONNECTIONS = 500
+FILES = 4096  # that this process may have open, where the system lets it
+OTHER_FILES = 100  # the database's, those of helm and kubectl, and so on
 ROOM = 50  # connections that are ended at once when there are that many
 MAX_HEADER_BYTES = 32 * 1024
 MAX_DROPPED_BYTES = 64 * validation.MAX_BYTES  # of a body that is too large; then the line is cut
@@ -115,12 +118,14 @@ class Server:
         listening = _listen(host, settings.port)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listening.getsockname()[1]}"
+        self._room = _room()
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._server = waitress.create_server(
             create_app(settings),
             sockets=[listening],
             threads=database.HTTP_THREADS,
-            connection_limit=MAX_CONNECTIONS + 2,  # the server's own two sockets count
+            connection_limit=min(MAX_CONNECTIONS, self._room)
+            + 2,  # the server's own two sockets count
             max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_DROPPED_BYTES,
             ident=None,
@@ -145,7 +150,7 @@ class Server:
     def _drop_slow_clients(self) -> None:
         """End connections whose client takes too long; of a crowd also those that wait longest."""
         channels = list(self._server.active_channels.values())
-        crowded = len(channels) >= MAX_CONNECTIONS
+        crowded = len(channels) >= min(MAX_CONNECTIONS, self._room)
         if time.monotonic() < self._next_look and not crowded:
             return
         self._next_look = time.monotonic() + 0.5
@@ -165,6 +170,16 @@ class Server:
     def _busy(self) -> bool:
         channels = list(self._server.active_channels.values())
         return any(c.request or c.requests or c.total_outbufs_len for c in channels)
+
+
+def _room() -> int:
+    """How many connections there are files for: each is one, and what is sent by it another."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unbounded = resource.RLIM_INFINITY
+    if soft != unbounded and soft < FILES:  # often 1024, for the sake of programs that use select
+        soft = FILES if hard == unbounded else min(FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return FILES if soft == unbounded else max(10, (soft - OTHER_FILES) // 2)
 
 
 def _listen(host: str, port: int) -> socket.socket:
