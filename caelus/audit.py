@@ -13,10 +13,10 @@ from caelus.errors import Unavailable
 from caelus.models import Audit, Event
 
 KEPT = datetime.timedelta(days=90)
-GO_ON = (
+GO_ON = (  # without quotes, which YAML would double
     "INSERT INTO audit (id, created_at, pruned_id, pruned_hash, newest_id, newest_hash) "
-    "SELECT 1, CURRENT_TIMESTAMP, 0, '', COALESCE(MAX(id), 0), "
-    "COALESCE((SELECT hash FROM events ORDER BY id DESC LIMIT 1), '') FROM events"
+    "SELECT 1, CURRENT_TIMESTAMP, 0, SUBSTR(hash, 1, 0), id, hash "
+    "FROM events ORDER BY id DESC LIMIT 1"
 )
 
 
