@@ -5,6 +5,7 @@ import importlib.util
 import json
 import logging
 import pathlib
+import re
 
 import falcon
 
@@ -24,6 +25,10 @@ from caelus.operations import BY_COMMAND, OPERATIONS
 from caelus.schemas import DOCUMENTS
 
 log = logging.getLogger("caelus.api")
+# RFC 7240: what is deleted can be had with the answer; a GET before it might show another state.
+REPRESENTATION = re.compile(
+    r'(?:^|,)\s*return\s*=\s*("?)representation\1\s*(?:$|[,;])', re.IGNORECASE
+)
 DOCS_PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -92,7 +97,10 @@ def _respond(operation: Operation, req: falcon.Request, resp: falcon.Response, *
     given = _body(operation, req) if operation.changes else _query(operation, req)
     document = dispatch(operation, req.context.actor, given | ids)
     resp.status = operation.status
-    if operation.status != 204:
+    if operation.status == 204 and REPRESENTATION.search(req.get_header("Prefer") or ""):
+        resp.status = 200
+        resp.set_header("Preference-Applied", "return=representation")
+    if resp.status != 204:
         resp.text = json.dumps(document, ensure_ascii=False)
 
 

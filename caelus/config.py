@@ -92,6 +92,11 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
         'LimitRange of its containers: `{"default": {"memory": "512Mi"}}`',
     ),
     "CAELUS_LOG_LEVEL": ("`INFO`", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
+    "CAELUS_SERVER": (
+        "this machine's database",
+        "URL of the Caelus that operations are asked of (`caelus --server`)",
+    ),
+    "CAELUS_TOKEN": ("what `caelus login` stored", "token for that server"),
     "KUBECONFIG": (
         f"`{K3S_KUBECONFIG}` if readable, else kubectl's own",
         "which cluster, as kubectl reads it",
@@ -206,6 +211,20 @@ def no_color(environ=os.environ) -> bool:
 def data_dir(environ=os.environ) -> pathlib.Path:
     chosen = environ.get("CAELUS_DATA_DIR") or _default_data_dir(environ)
     return pathlib.Path(os.path.abspath(chosen))
+
+
+def config_dir(environ=os.environ) -> pathlib.Path:
+    """Where this user keeps what is theirs alone, such as the tokens of servers."""
+    home = environ.get("XDG_CONFIG_HOME") or pathlib.Path.home() / ".config"
+    return pathlib.Path(home) / "caelus"
+
+
+def server(environ=os.environ) -> str:
+    return environ.get("CAELUS_SERVER") or ""
+
+
+def token(environ=os.environ) -> str:
+    return environ.get("CAELUS_TOKEN") or ""
 
 
 def _default_data_dir(environ) -> str:

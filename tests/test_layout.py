@@ -19,7 +19,8 @@ FLOORS = [
     " actors audit credentials tokens logins sessions refusals arrivals",
     "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
     "api guard identity login_pages peers server worker"
-    " cli startup machine serve_commands database_commands cluster_commands",
+    " cli startup machine serve_commands database_commands cluster_commands"
+    " client_commands remote servers waiting completion manual helptext",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
 ONLY_IN = {
@@ -118,5 +119,5 @@ def test_the_version_is_told_without_any_ado():
 def test_a_list_loads_no_more_than_it_needs(tmp_path):
     modules_of("list-users")  # makes the schema, which takes peewee_migrate
     heavy = {"falcon", "waitress", "jsonschema", "plumbum", "psycopg", "psycopg2", "peewee_migrate"}
-    heavy |= {"playhouse.pool", "http.server", "nacl", "secrets"}
+    heavy |= {"playhouse.pool", "http.server", "nacl", "secrets", "http.client", "ssl"}
     assert modules_of("list-users") & heavy == set()

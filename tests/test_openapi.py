@@ -50,7 +50,7 @@ class Walker:
     def __init__(self, client):
         self.client = client
 
-    def __call__(self, command: str, *ids, query="", body=None, raw=None):
+    def __call__(self, command: str, *ids, query="", body=None, raw=None, headers=None):
         """Status and document of the answer."""
         operation = BY_COMMAND[command]
         place = ("paths", operation.path, operation.method.lower())
@@ -61,7 +61,8 @@ class Walker:
             operation.path.format(**dict(zip(operation.ids, ids, strict=True))),
             query_string=query,
             body=json.dumps(body) if body is not None else raw,
-            headers={} if raw is body is None else {"Content-Type": "application/json"},
+            headers=({} if raw is body is None else {"Content-Type": "application/json"})
+            | (headers or {}),
         )
         answer = described(operation)["responses"][str(result.status_code)]
         if "content" not in answer:
@@ -115,7 +116,8 @@ def test_an_operation_is_described_as_the_table_has_it(operation):
     names = {(p["name"], p["in"]) for p in told["parameters"]}
     properties = operation.input["properties"]
     query = set() if operation.changes else {(name, "query") for name in properties}
-    assert names == {(name, "path") for name in operation.ids} | query
+    header = {("Prefer", "header")} if operation.status == 204 else set()
+    assert names == {(name, "path") for name in operation.ids} | query | header
     assert ("requestBody" in told) == (operation.changes and bool(properties))
 
 
@@ -215,6 +217,24 @@ def test_changes_at_the_end_of_the_walk_are_as_documented(shop, walk):
     assert walk("delete-template", 1, 2) == (204, None)
     assert walk("delete-product", 1) == (204, None)
     assert walk("delete-user", 1) == (204, None)
+
+
+@pytest.mark.parametrize(
+    "prefer",
+    [
+        "return=representation",
+        'wait=5, Return="representation"; x=y',
+        "respond-async,return = representation",
+    ],
+)
+def test_what_is_deleted_is_shown_to_who_prefers_it(shop, walk, prefer):
+    _, template = walk("get-template", 1, 2)
+    assert walk("delete-template", 1, 2, headers={"Prefer": prefer}) == (200, template)
+
+
+@pytest.mark.parametrize("prefer", ["return=minimal", "return=representations", "x;return=representation", ""])
+def test_what_is_deleted_is_not_shown_to_others(shop, walk, prefer):
+    assert walk("delete-template", 1, 2, headers={"Prefer": prefer}) == (204, None)
 
 
 def test_a_deployment_with_all_its_fields_is_as_documented(shop, walk):
