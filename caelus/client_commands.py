@@ -2,7 +2,7 @@
 
 import sys
 
-from caelus.errors import CaelusError, Malformed, UsageError
+from caelus.errors import CaelusError, Malformed
 
 LOGIN = """Keep the token for a server, so that `caelus --server=URL COMMAND` works.
 
