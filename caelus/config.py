@@ -204,6 +204,17 @@ def keys_in(text: str) -> list[bytes]:
     return keys
 
 
+def notify_socket(environ=os.environ) -> str:
+    """Where a service manager listens (sd_notify(3)); empty where none does."""
+    return environ.get("NOTIFY_SOCKET", "")
+
+
+def watchdog_seconds(environ=os.environ) -> float:
+    """How long the service manager waits to hear from Caelus; 0 where it does not."""
+    text = environ.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isascii() and text.isdigit() else 0
+
+
 def no_color(environ=os.environ) -> bool:
     return bool(environ.get("NO_COLOR"))
 

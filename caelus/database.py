@@ -75,7 +75,10 @@ def postgres(url: str, connections: int):
     from playhouse.pool import PooledPostgresqlDatabase
 
     if peewee.psycopg is None and peewee.psycopg2 is None:
-        raise ConfigError("Postgres needs its driver; run: pip install 'caelus[postgres]'")
+        raise ConfigError(
+            "Postgres needs its driver; install Caelus as a Python package, "
+            "with: pip install 'caelus[postgres]'"
+        )
     if url.partition("?")[0].count("@") > 1:
         raise ConfigError(UNREADABLE)
     # The driver would try for more than two minutes to reach a host that does not answer.

@@ -54,6 +54,7 @@ def serve(words: dict) -> int:
     config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
     upgrade_database(config)
     _warn_of_lost_key()
+    from caelus import supervision
     from caelus.process import Tools
     from caelus.server import Server, is_exposed
     from caelus.worker import Workers
@@ -65,6 +66,7 @@ def serve(words: dict) -> int:
         log.warning(EXPOSED, config.host)
     _welcome(config, server.url)
     log.info("serving %s with %d reconciler threads", server.url, config.workers)
+    supervision.tell("READY=1", f"STATUS=serving {server.url}")
     server.run(stop)
     workers.stop()
     log.info("stopped")

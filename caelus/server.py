@@ -15,7 +15,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
 
-from caelus import database, validation
+from caelus import database, supervision, validation
 from caelus.api import create_app
 from caelus.config import Config
 from caelus.errors import ConfigError
@@ -137,10 +137,13 @@ class Server:
 
     def run(self, stop) -> None:
         """Serve until `stop` is set (a threading.Event, or alike)."""
+        watchdog = supervision.Watchdog()
         while not stop.is_set():
             self._step(0.5)
+            watchdog.beat()
             self._drop_slow_clients()
         log.info("stopping")
+        supervision.tell("STOPPING=1")
         self._drain()
 
     def _step(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.program import ROOT, Program
 
 FLOORS = [
-    "errors config logs isolation",
+    "errors config logs isolation supervision",
     "validation references database models migrate process charts archives helm kubectl"
     " keyring marks yamltext recovery releases wording evidence symptoms causes",
     "users products templates values deployments jobs events redact leases notices reconcile"
@@ -19,7 +19,7 @@ FLOORS = [
     " actors audit credentials tokens logins sessions refusals arrivals",
     "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
     "api guard identity login_pages peers server worker"
-    " cli startup machine serve_commands database_commands cluster_commands"
+    " cli startup machine serve_commands database_commands cluster_commands service_commands"
     " client_commands remote servers waiting completion manual helptext",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
