@@ -47,7 +47,20 @@ _RULES = (
     ("", ("events",), ("list",)),
     ("", ("pods/log",), ("get",)),
     ("apps", ("replicasets",), ("list",)),
+    # What the site offers, for `caelus doctor`.
+    ("networking.k8s.io", ("ingressclasses",), ("list",)),
+    ("storage.k8s.io", ("storageclasses",), ("list",)),
 )
+
+
+def permissions() -> list[tuple[str, str, str]]:
+    """All that the role allows, each as (API group, resource, verb)."""
+    return [
+        (group, resource, verb)
+        for group, resources, verbs in _RULES
+        for resource in resources
+        for verb in verbs
+    ]
 
 
 def objects() -> list[dict]:
