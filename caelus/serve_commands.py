@@ -54,13 +54,13 @@ def serve(words: dict) -> int:
     config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
     upgrade_database(config)
     from caelus.process import Tools
-    from caelus.server import Server, is_exposed
+    from caelus.server import Server
     from caelus.worker import Workers
 
     server = Server(config)
     workers = Workers(config.workers, Tools(config, stop))
     workers.start()
-    if is_exposed(config):
+    if config.is_exposed:
         log.warning(EXPOSED, config.host)
     _welcome(config, server.url)
     log.info("serving %s with %d reconciler threads", server.url, config.workers)
