@@ -138,6 +138,17 @@ class Config(NamedTuple):
         shown = f"[{host}]" if ":" in host else host
         return self.public_url or f"http://{shown}:{self.port}"
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines reach it, and nothing says that https is in front."""
+        import ipaddress  # costs every start some ms
+
+        try:
+            loopback = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = self.host.lower() == "localhost"
+        return not (loopback or self.trusted_proxies or self.base_url.startswith("https:"))
+
 
 def load(environ=os.environ, **flags: str | None) -> Config:
     """Read the settings; `flags` (host, port, workers) win over the environment.

@@ -56,6 +56,9 @@ _RULES = (
     ("", ("events",), ("list",)),
     ("", ("pods/log",), ("get",)),
     ("apps", ("replicasets",), ("list",)),
+    # What the site offers, for `caelus doctor`.
+    ("networking.k8s.io", ("ingressclasses",), ("list",)),
+    ("storage.k8s.io", ("storageclasses",), ("list",)),
 )
 _OF_CHARTS = (
     ("", ("configmaps", "persistentvolumeclaims", "pods", "secrets"), _EVERY),
@@ -70,6 +73,16 @@ _OF_CHARTS = (
     ("networking.k8s.io", ("ingresses", "networkpolicies"), _EVERY),
     ("policy", ("poddisruptionbudgets",), _EVERY),
 )
+
+
+def permissions() -> list[tuple[str, str, str]]:
+    """All that the role allows, each as (API group, resource, verb)."""
+    return [
+        (group, resource, verb)
+        for group, resources, verbs in _RULES
+        for resource in resources
+        for verb in verbs
+    ]
 
 
 def objects() -> list[dict]:

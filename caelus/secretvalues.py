@@ -159,6 +159,11 @@ def opened(row: Deployment | Template) -> dict | None:
     return document
 
 
+def require_readable(row: Deployment | Template) -> None:
+    """Raises SecretKeyError unless what the row keeps, as it was read, can be decrypted."""
+    keyring.unseal(row.secrets, _owner(row))
+
+
 def _unsealed(row: Deployment | Template) -> str:
     try:
         return keyring.unseal(row.secrets, _owner(row))

@@ -56,13 +56,13 @@ def serve(words: dict) -> int:
     _warn_of_lost_key()
     from caelus import supervision
     from caelus.process import Tools
-    from caelus.server import Server, is_exposed
+    from caelus.server import Server
     from caelus.worker import Workers
 
     server = Server(config)
     workers = Workers(config.workers, Tools(config, stop))
     workers.start()
-    if is_exposed(config):
+    if config.is_exposed:
         log.warning(EXPOSED, config.host)
     _welcome(config, server.url)
     log.info("serving %s with %d reconciler threads", server.url, config.workers)

@@ -1,6 +1,5 @@
 """The waitress server that carries the app, within bounds that slow clients can't stretch."""
 
-import ipaddress
 import json
 import logging
 import math
@@ -193,13 +192,3 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as e:
         text = getattr(e, "strerror", None) or e
         raise ConfigError(f"cannot listen on {host} port {port}: {text}") from None
-
-
-def is_exposed(settings: Config) -> bool:
-    """Whether other machines reach it, and nothing says that https is in front."""
-    try:
-        loopback = ipaddress.ip_address(settings.host).is_loopback
-    except ValueError:
-        loopback = settings.host.lower() == "localhost"
-    behind = settings.trusted_proxies or settings.base_url.startswith("https:")
-    return not loopback and not behind

@@ -11,7 +11,7 @@ import sys
 import pytest
 import yaml
 
-from caelus import drift, rbac
+from caelus import doctor, drift, rbac
 from caelus.cli import main
 from caelus.models import Deployment, Job, now
 from caelus.process import Tools
@@ -28,6 +28,10 @@ ALL_PODS = {"selector": {"matchLabels": LABELS}}
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "{{ .Release.Name }}"}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "{{ .Release.Name }}"}
 RULE = {"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "list", "watch"]}
+SHOWN = {
+    "the default class standard deletes a volume's data with its claim, and so with its deployment",
+    "nginx; none is the default, so charts' values must name it",
+}
 HTTP = [{"name": "http", "port": 80}]
 
 
@@ -162,6 +166,7 @@ def live_through(rest, scene, product_id: int, chart: str) -> None:
     assert len(told("rolled_back")) == 2 * product_id
     look_for_drift(scene, product_id)
     lock(scene, product_id, chart)
+    look_whether_all_is_well(scene)
     rest("update-deployment", **mine, domainname=f"x{domain}")
     assert outcome(scene) == "ready"
     assert len(told("unlocked")) == product_id
@@ -199,6 +204,13 @@ def look_for_drift(scene, deployment_id: int) -> None:
     tomorrow = now() + datetime.timedelta(days=1)
     assert drift.compare_next(scene.tools, tomorrow) == 1
     assert outcome(scene) == "ready"
+
+
+def look_whether_all_is_well(scene) -> None:
+    found = {check.name: check for check in doctor.checks(scene.tools.config, scene.tools)}
+    assert found["permissions"].status == "ok"
+    assert found["locks"].status == "warning"
+    assert {found[name].detail for name in ("storage", "ingress")} == SHOWN
 
 
 def lock(scene, deployment_id: int, chart: str) -> None:
