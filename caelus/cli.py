@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from caelus import __version__, client_commands, config, machine, startup
+from caelus import __version__, client_commands, machine, startup
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
@@ -85,6 +85,8 @@ def _run(argv: list[str]) -> int:
 
 def _server(argv: list[str]) -> tuple[str, list[str]]:
     """The server that is named before the command, or else in the environment; "" for none."""
+    from caelus import config
+
     option, given, url = (argv[0] if argv else "").partition("=")
     if option != "--server":
         return config.server(), argv
