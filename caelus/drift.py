@@ -112,17 +112,14 @@ def compare(
 def _unfenced(deployment: Deployment, found: dict, fences: dict, tools: Tools) -> str | None:
     """What is wrong with the fence of what is there; a failed one has its last fence, or the one
     before."""
-    uid, d = deployment.deployment_uid, deployment
-    live = fences[uid]
-    if (
-        found[f"{uid}/{uid}"].status in recovery.PENDING
-        or live[0]["status"]["phase"] == "Terminating"
-    ):
+    uid, live = deployment.deployment_uid, fences[deployment.deployment_uid]
+    is_going = live[0]["status"]["phase"] == "Terminating"
+    if is_going or found[f"{uid}/{uid}"].status in recovery.PENDING:
         return None
-    former = [d.applied_template] if d.status == ERROR else []
+    former = [deployment.applied_template] if deployment.status == ERROR else []
     differences = [
         fence.difference(fence.objects(uid, template.capabilities_json, tools.config), live)
-        for template in (d.desired_template, *former)
+        for template in (deployment.desired_template, *former)
     ]
     return None if None in differences else differences[-1]
 

@@ -178,8 +178,8 @@ def _unsealed(row: Deployment | Template) -> str:
 
 def reencrypt(row: Deployment | Template, document: dict) -> None:
     """Encrypt `document`, what the row keeps, by the key that is now the first."""
-    model = type(row)
-    model.update(secrets=_sealed(row, document)).where(model.id == row.id).execute()
+    model, token = type(row), keyring.seal(compact(document), _owner(row))
+    model.update(secrets=token).where(model.id == row.id).execute()
 
 
 def _sealed(row: Deployment | Template, document: dict | None) -> str | None:

@@ -123,8 +123,7 @@ class Server:
             create_app(settings),
             sockets=[listening],
             threads=database.HTTP_THREADS,
-            connection_limit=min(MAX_CONNECTIONS, self._room)
-            + 2,  # the server's own two sockets count
+            connection_limit=self._most() + 2,  # the server's own two sockets count
             max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_DROPPED_BYTES,
             ident=None,
@@ -145,6 +144,9 @@ class Server:
         supervision.tell("STOPPING=1")
         self._drain()
 
+    def _most(self) -> int:
+        return min(MAX_CONNECTIONS, self._room)
+
     def _step(self, seconds: float) -> None:
         loop = self._server.asyncore.loop
         loop(timeout=seconds, use_poll=True, map=self._server._map, count=1)
@@ -152,7 +154,7 @@ class Server:
     def _drop_slow_clients(self) -> None:
         """End connections whose client takes too long; of a crowd also those that wait longest."""
         channels = list(self._server.active_channels.values())
-        crowded = len(channels) >= min(MAX_CONNECTIONS, self._room)
+        crowded = len(channels) >= self._most()
         if time.monotonic() < self._next_look and not crowded:
             return
         self._next_look = time.monotonic() + 0.5
