@@ -5,6 +5,7 @@ import importlib.util
 import json
 import logging
 import pathlib
+import re
 
 import falcon
 
@@ -18,12 +19,16 @@ from caelus.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from caelus.guard import PROBLEM, Guard, shown_path
+from caelus.guard import ASSETS, PROBLEM, Guard, shown_path
 from caelus.operation import Operation
 from caelus.operations import BY_COMMAND, OPERATIONS
 from caelus.schemas import DOCUMENTS
 
 log = logging.getLogger("caelus.api")
+# RFC 7240: what is deleted can be had with the answer; a GET before it might show another state.
+REPRESENTATION = re.compile(
+    r'(?:^|,)\s*return\s*=\s*("?)representation\1\s*(?:$|[,;])', re.IGNORECASE
+)
 DOCS_PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -71,9 +76,8 @@ def create_app(settings: config.Config | None = None) -> falcon.App:
     app.add_route("/logout", login_pages.Logout(settings))
     app.add_route("/docs", Page(DOCS_PAGE, falcon.MEDIA_HTML))
     app.add_route("/docs/start.js", Page(DOCS_SCRIPT, falcon.MEDIA_JS))
-    # Found, not imported: the package reads 9 MB when it is.
-    assets = importlib.util.find_spec("offapi").submodule_search_locations[0]
-    app.add_static_route("/docs/assets", str(pathlib.Path(assets).absolute()))
+    for path in ASSETS:
+        app.add_route(path, Asset(path))
     return app
 
 
@@ -93,7 +97,10 @@ def _respond(operation: Operation, req: falcon.Request, resp: falcon.Response, *
     given = _body(operation, req) if operation.changes else _query(operation, req)
     document = dispatch(operation, req.context.actor, given | ids)
     resp.status = operation.status
-    if operation.status != 204:
+    if operation.status == 204 and REPRESENTATION.search(req.get_header("Prefer") or ""):
+        resp.status = 200
+        resp.set_header("Preference-Applied", "return=representation")
+    if resp.status != 204:
         resp.text = json.dumps(document, ensure_ascii=False)
 
 
@@ -133,6 +140,8 @@ class Redirect:
     def on_get(self, req, resp):
         raise falcon.HTTPFound("/docs")
 
+    on_head = on_get
+
 
 class Alive:
     def on_get(self, req, resp):
@@ -165,6 +174,8 @@ class Document:
     def on_get(self, req, resp):
         resp.media = openapi.document()
 
+    on_head = on_get
+
 
 class Page:
     def __init__(self, text: str, content_type: str):
@@ -174,6 +185,36 @@ class Page:
         resp.content_type = self.content_type
         resp.text = self.text
         resp.set_header("Content-Security-Policy", DOCS_POLICY)
+
+    on_head = on_get
+
+
+class Asset:
+    """A file of the package that holds Swagger UI; browsers ask each time whether it changed."""
+
+    def __init__(self, path: str):
+        # Found, not imported: the package reads 9 MB when it is.
+        directory = importlib.util.find_spec("offapi").submodule_search_locations[0]
+        self._file = pathlib.Path(directory) / path.rpartition("/")[2]
+        self._type = falcon.MEDIA_JS if path.endswith(".js") else "text/css"
+
+    def on_get(self, req, resp):
+        if size := self._size_if_new(req, resp):
+            resp.set_stream(self._file.open("rb"), size)
+
+    def on_head(self, req, resp):
+        resp.content_length = self._size_if_new(req, resp)
+
+    def _size_if_new(self, req, resp) -> int | None:
+        """The file's size, None where the browser has it already; with the headers of either."""
+        found = self._file.stat()
+        etag = f"{int(found.st_mtime):x}-{found.st_size:x}"
+        resp.etag, resp.cache_control = etag, ["no-cache"]
+        if any(known in ("*", etag) for known in req.if_none_match or ()):
+            resp.status = falcon.HTTP_304
+            return None
+        resp.content_type = self._type
+        return found.st_size
 
 
 # Errors

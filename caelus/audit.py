@@ -9,9 +9,15 @@ import json
 import peewee
 
 from caelus.database import locked
+from caelus.errors import Unavailable
 from caelus.models import Audit, Event
 
 KEPT = datetime.timedelta(days=90)
+GO_ON = (  # without quotes, which YAML would double
+    "INSERT INTO audit (id, created_at, pruned_id, pruned_hash, newest_id, newest_hash) "
+    "SELECT 1, CURRENT_TIMESTAMP, 0, SUBSTR(hash, 1, 0), id, hash "
+    "FROM events ORDER BY id DESC LIMIT 1"
+)
 
 
 def digest(previous: str, event: Event) -> str:
@@ -66,8 +72,13 @@ def verify() -> dict:
     found = {"ok": True, "events": 0, "first_id": None, "last_id": None}
     try:
         ends = _ends()
-    except Audit.DoesNotExist:
-        return found | {"ok": False, "fault": "the row of the table audit is gone"}
+    except Unavailable:
+        fault = (
+            "the row of the table audit is gone; restore the database from a backup, or go on from "
+            "the newest event with this SQL (what was pruned then counts as missing, until what "
+            f"came next is pruned as well): {GO_ON}"
+        )
+        return found | {"ok": False, "fault": fault}
     before, previous = ends.pruned_id, ends.pruned_hash
     for event in Event.select().order_by(Event.id).iterator():
         if event.hash != digest(previous, event):
@@ -94,4 +105,10 @@ def _gone(first: int, last: int) -> str:
 
 def _ends() -> Audit:
     """The two ends of the chain, locked until the transaction ends."""
-    return locked(Audit.select()).get()
+    ends = locked(Audit.select()).first()
+    if ends is None:
+        raise Unavailable(
+            "the row of the table audit is gone, so that nothing can be put on record, and "
+            "nothing is done; caelus verify-audit says how to go on"
+        )
+    return ends

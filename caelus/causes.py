@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from caelus import symptoms, wording
 from caelus.errors import CaelusError, ReconcileError, Unavailable
 from caelus.evidence import Evidence
+from caelus.kubectl import FenceError
 from caelus.process import ToolError, Tools, ToolTimeout
 from caelus.wording import Finding, one_line
 
@@ -42,6 +43,10 @@ CODES = {
     "release_busy": (True, "wait until that helm ends, or end it; Caelus then goes on by itself"),
     "registry_auth": (True, "check the access that Caelus has to the chart's source"),
     "values_rejected": (False, "change the values or the template"),
+    "fence_rejected": (
+        False,
+        "change the isolation that the template asks for, or CAELUS_QUOTA and CAELUS_LIMITS",
+    ),
     "secret_key": (True, "bring the key back that encrypted its secrets"),
     "cluster_unreachable": (True, "check that the cluster is up, and KUBECONFIG"),
     "namespace_terminating": (True, "see to what its conditions name; then it ends by itself"),
@@ -175,7 +180,10 @@ def _told(error: Exception) -> Finding | None:
     if code in CODES:
         said = error.detail.partition(" (")[0]  # in brackets is what helm said
         return code, wording.chart(error.detail) or wording.release(error.detail), said
-    return wording.told(_text(error))
+    found = wording.told(_text(error))
+    if found is not None and found[0] == "values_rejected" and isinstance(error, FenceError):
+        return "fence_rejected", *found[1:]  # no value of the deployment has to do with it
+    return found
 
 
 def _text(error: CaelusError) -> str:

@@ -10,23 +10,15 @@ import os
 import re
 import sys
 
-from caelus import __version__, machine, startup
+from caelus import __version__, client_commands, machine, startup
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
-
-TOP = """Caelus gives people their own instances of web apps on a small Kubernetes.
-
-Usage:
-  caelus COMMAND [ARGUMENT...]
-  caelus COMMAND --help
-  caelus --help | --version
-
-Commands:
-{commands}
-
-Settings are environment variables, such as CAELUS_DATABASE_URL; the README lists them.
-"""
+ABOUT_THE_MACHINE = (
+    "caelus {command} is about the machine that it runs on, not about the server {server}; "
+    "for this machine, say: caelus --server= {command}"
+)
+WAITING = ("--wait", "--timeout")  # are no arguments of the operation
 
 
 def main(argv: list[str]) -> int:
@@ -76,41 +68,57 @@ def _complain(sentence: str, exit_code: int) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    server, argv = _server(argv)
     command, arguments = (argv[0], argv[1:]) if argv else ("--help", [])
     if command in ("--help", "-h", "help"):
-        command, arguments = (arguments[0], ["--help"]) if arguments else ("--help", [])
+        return _help(arguments)
+    if command in client_commands.COMMANDS:
+        return _act(command, client_commands.COMMANDS[command], arguments)
     if command in machine.COMMANDS:
-        gc.enable()
-        usage, action = machine.COMMANDS[command]
-        words = _parse(command, usage, arguments)
-        return 0 if words is None else action(words)
+        if server and not {"--help", "-h"} & {*arguments}:
+            raise UsageError(ABOUT_THE_MACHINE.format(command=command, server=server))
+        return _act(command, machine.COMMANDS[command], arguments)
+    operation = _operation(command)
+    words = _parse(command, operation.usage, arguments)
+    return 0 if words is None else _operate(operation, words, server)
+
+
+def _server(argv: list[str]) -> tuple[str, list[str]]:
+    """The server that is named before the command, or else in the environment; "" for none."""
+    from caelus import config
+
+    option, given, url = (argv[0] if argv else "").partition("=")
+    if option != "--server":
+        return config.server(), argv
+    if not given and len(argv) < 2:
+        raise UsageError("--server needs a URL, such as --server=https://caelus.example.org")
+    return (url, argv[1:]) if given else (argv[1], argv[2:])
+
+
+def _act(command: str, entry: tuple, arguments: list[str]) -> int:
+    gc.enable()
+    usage, action = entry
+    words = _parse(command, usage, arguments)
+    return 0 if words is None else action(words)
+
+
+def _operation(command: str):
     startup.keep_postgres_drivers_out()
     from caelus.operations import BY_COMMAND
 
-    if command == "--help":
-        return _show_commands(BY_COMMAND)
     if command not in BY_COMMAND:
-        raise UsageError(_unknown(command, [*BY_COMMAND, *machine.COMMANDS]))
-    operation = BY_COMMAND[command]
-    words = _parse(command, operation.usage, arguments)
-    return 0 if words is None else _operate(operation, words)
+        from caelus import helptext
+
+        raise UsageError(helptext.unknown(command, helptext.usages()))
+    return BY_COMMAND[command]
 
 
-def _show_commands(operations) -> int:
-    summaries = {name: operation.summary for name, operation in operations.items()}
-    summaries |= {name: usage.partition("\n")[0] for name, (usage, _) in machine.COMMANDS.items()}
-    lines = (f"  {name:<22}{summary}" for name, summary in summaries.items())
-    print(TOP.format(commands="\n".join(lines)), end="", flush=True)
+def _help(subjects: list[str]) -> int:
+    startup.keep_postgres_drivers_out()
+    from caelus import helptext
+
+    print(helptext.about(subjects[0]) if subjects else helptext.overview(), end="", flush=True)
     return 0
-
-
-def _unknown(word: str, known) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "see: caelus --help"
-    kind = "option" if word.startswith("-") else "command"
-    return f"unknown {kind} {word!r}; {hint}"
 
 
 def _parse(command: str, usage: str, arguments: list[str]) -> dict | None:
@@ -123,10 +131,14 @@ def _parse(command: str, usage: str, arguments: list[str]) -> dict | None:
     try:
         return docopt.docopt(usage, [command, *arguments], default_help=False)
     except docopt.DocoptExit:
+        from caelus import helptext
+
         known = re.findall(r"--[a-z-]+", usage)
         options = (a.partition("=")[0] for a in arguments if a.startswith("--"))
         wrong = [o for o in options if not any(k.startswith(o) for k in known)]
-        first = _unknown(wrong[0], known) if wrong else f"wrong usage of {command}"
+        first = helptext.unknown(wrong[0], known) if wrong else f"wrong usage of {command}"
+        if "--server" in wrong:
+            first = f"--server goes before the command: caelus --server=URL {command}"
         shown = usage[usage.index("Usage:") :].partition("\n\n")[0].rstrip()
         raise UsageError(f"{first}\n{shown}\nsee: caelus {command} --help") from None
 
@@ -134,15 +146,49 @@ def _parse(command: str, usage: str, arguments: list[str]) -> dict | None:
 # Operations of the table
 
 
-def _operate(operation, words: dict) -> int:
+def _operate(operation, words: dict, server: str) -> int:
     from caelus import yamltext
+
+    arguments = _arguments(operation, words)
+    patience = _patience(operation, words)
+    ask = _remote(server) if server else _local()
+    document, failure = ask(operation, arguments), None
+    if patience is not None:
+        from caelus import waiting
+
+        gc.enable()
+        document, failure = waiting.until_settled(ask, document, patience)
+    yamltext.dump(document, sys.stdout)
+    return _complain(failure, 1) if failure else 0
+
+
+def _local():
+    """What does an operation with this machine's database."""
     from caelus.actors import OPERATOR
     from caelus.dispatch import dispatch
 
-    arguments = _arguments(operation, words)
     startup.open_database(startup.configure())
-    yamltext.dump(dispatch(operation, OPERATOR, arguments), sys.stdout)
-    return 0
+    return lambda operation, arguments: dispatch(operation, OPERATOR, arguments)
+
+
+def _remote(server: str):
+    """What asks a server for an operation; nothing of this machine is touched."""
+    from caelus import remote, servers
+
+    startup.configure()
+    url = servers.checked(server)
+    return remote.Remote(url, servers.token_of(url)).request
+
+
+def _patience(operation, words: dict) -> float | None:
+    """How many seconds to wait for what is begun; None not to wait."""
+    if not operation.waits or not (words["--wait"] or words["--timeout"]):
+        return None
+    if not words["--wait"]:
+        raise UsageError("--timeout goes with --wait")
+    from caelus import waiting
+
+    return waiting.seconds(words["--timeout"])
 
 
 def _arguments(operation, words: dict) -> dict:
@@ -155,6 +201,8 @@ def _arguments(operation, words: dict) -> dict:
     for word, value in words.items():
         name = operation.words.get(word) or word.lstrip("-").lower().replace("-", "_")
         if value is None or value is False or word == operation.command:
+            continue
+        if operation.waits and word in WAITING:
             continue
         if value == "" and name in operation.input["properties"] and not operation.changes:
             continue  # as an empty parameter of a query

@@ -16,7 +16,7 @@ INGRESS_NAMESPACES = "kube-system,ingress-nginx,traefik"  # the first is where k
 PRIVATE_RANGES = (
     "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10"
 )
-WIDEST = {4: 8, 6: 16}  # the shortest prefix of a range of proxies
+WIDEST = {4: 8, 6: 16}  # the shortest prefix of a range of proxies; all take in less than two such
 NO_AUTH_HEADERS = (  # their meaning is another
     "authorization cookie host origin sec-fetch-site content-type content-length forwarded "
     "x-forwarded-for x-forwarded-proto"
@@ -92,6 +92,11 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
         'LimitRange of its containers: `{"default": {"memory": "512Mi"}}`',
     ),
     "CAELUS_LOG_LEVEL": ("`INFO`", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
+    "CAELUS_SERVER": (
+        "this machine's database",
+        "URL of the Caelus that operations are asked of (`caelus --server`)",
+    ),
+    "CAELUS_TOKEN": ("what `caelus login` stored", "token for that server"),
     "KUBECONFIG": (
         f"`{K3S_KUBECONFIG}` if readable, else kubectl's own",
         "which cluster, as kubectl reads it",
@@ -132,6 +137,17 @@ class Config(NamedTuple):
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         shown = f"[{host}]" if ":" in host else host
         return self.public_url or f"http://{shown}:{self.port}"
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines reach it, and nothing says that https is in front."""
+        import ipaddress  # costs every start some ms
+
+        try:
+            loopback = ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = self.host.lower() == "localhost"
+        return not (loopback or self.trusted_proxies or self.base_url.startswith("https:"))
 
 
 def load(environ=os.environ, **flags: str | None) -> Config:
@@ -199,6 +215,17 @@ def keys_in(text: str) -> list[bytes]:
     return keys
 
 
+def notify_socket(environ=os.environ) -> str:
+    """Where a service manager listens (sd_notify(3)); empty where none does."""
+    return environ.get("NOTIFY_SOCKET", "")
+
+
+def watchdog_seconds(environ=os.environ) -> float:
+    """How long the service manager waits to hear from Caelus; 0 where it does not."""
+    text = environ.get("WATCHDOG_USEC", "")
+    return int(text) / 1e6 if text.isascii() and text.isdigit() else 0
+
+
 def no_color(environ=os.environ) -> bool:
     return bool(environ.get("NO_COLOR"))
 
@@ -206,6 +233,20 @@ def no_color(environ=os.environ) -> bool:
 def data_dir(environ=os.environ) -> pathlib.Path:
     chosen = environ.get("CAELUS_DATA_DIR") or _default_data_dir(environ)
     return pathlib.Path(os.path.abspath(chosen))
+
+
+def config_dir(environ=os.environ) -> pathlib.Path:
+    """Where this user keeps what is theirs alone, such as the tokens of servers."""
+    home = environ.get("XDG_CONFIG_HOME") or pathlib.Path.home() / ".config"
+    return pathlib.Path(home) / "caelus"
+
+
+def server(environ=os.environ) -> str:
+    return environ.get("CAELUS_SERVER") or ""
+
+
+def token(environ=os.environ) -> str:
+    return environ.get("CAELUS_TOKEN") or ""
 
 
 def _default_data_dir(environ) -> str:
@@ -251,6 +292,8 @@ def _object(name: str, text: str):
 
 
 def _names(text: str) -> tuple[str, ...]:
+    if not _listed(text):
+        raise ConfigError("CAELUS_INGRESS_NAMESPACES must name one namespace at least")
     for name in _listed(text):
         if not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
             raise ConfigError(f"CAELUS_INGRESS_NAMESPACES: {name[:100]!r} can't name a namespace")
@@ -324,18 +367,35 @@ def _proxies(text: str):
     networks = {4: [], 6: []}
     for item in _items(text):
         try:
-            network = ipaddress.ip_network(item)
+            network = _unmapped(ipaddress.ip_network(item))
         except ValueError as e:
             raise ConfigError(f"CAELUS_TRUSTED_PROXIES: {e}") from None
         networks[network.version].append(network)
     for version, widest in WIDEST.items():
-        for network in ipaddress.collapse_addresses(networks[version]):
+        merged = list(ipaddress.collapse_addresses(networks[version]))
+        for network in merged:
             if network.prefixlen < widest:
-                raise ConfigError(
-                    f"CAELUS_TRUSTED_PROXIES: {network} takes in too much of the internet; "
-                    "name the proxies' own addresses"
-                )
-            yield network
+                raise _too_wide(str(network))
+        if sum(2.0 ** (widest - network.prefixlen) for network in merged) >= 2:
+            raise _too_wide("all of it together")
+        yield from merged
+
+
+def _unmapped(network):
+    """A network of IPv4 addresses inside IPv6 as what it is."""
+    import ipaddress
+
+    first = getattr(network.network_address, "ipv4_mapped", None)
+    if first is None or network.prefixlen < 96:
+        return network
+    return ipaddress.ip_network((first, network.prefixlen - 96))
+
+
+def _too_wide(what: str) -> ConfigError:
+    return ConfigError(
+        f"CAELUS_TRUSTED_PROXIES: {what} takes in too much of the internet; "
+        "name the proxies' own addresses"
+    )
 
 
 def _unknown(environ):

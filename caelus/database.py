@@ -46,13 +46,8 @@ def connect(config: Config) -> None:
         path = sqlite_path(config.database_url)
         _make_file(path)
         database.initialize(sqlite(path))
-    elif config.database_url.startswith(("postgresql://", "postgres://")):
-        database.initialize(postgres(config.database_url, HTTP_THREADS + config.workers + 5))
     else:
-        raise ConfigError(
-            "the database URL must begin with sqlite:/// or postgresql://; "
-            "see CAELUS_DATABASE_URL in the README"
-        )
+        database.initialize(postgres(config.database_url, HTTP_THREADS + config.workers + 5))
     _open()
 
 
@@ -72,10 +67,19 @@ def sqlite(path: pathlib.Path, **pragmas) -> peewee.SqliteDatabase:
 
 
 def postgres(url: str, connections: int):
+    """A pool, not connected yet. Raises ConfigError for a URL that can't be used."""
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ConfigError(
+            "the database URL must begin with sqlite:/// or postgresql://; "
+            "see CAELUS_DATABASE_URL in the README"
+        )
     from playhouse.pool import PooledPostgresqlDatabase
 
     if peewee.psycopg is None and peewee.psycopg2 is None:
-        raise ConfigError("Postgres needs its driver; run: pip install 'caelus[postgres]'")
+        raise ConfigError(
+            "Postgres needs its driver; install Caelus as a Python package, "
+            "with: pip install 'caelus[postgres]'"
+        )
     if url.partition("?")[0].count("@") > 1:
         raise ConfigError(UNREADABLE)
     # The driver would try for more than two minutes to reach a host that does not answer.

@@ -19,11 +19,13 @@ ROWS = (
         shows="Deployment",
         status=201,
         input=fields("desired_template_id domainname", **DEPLOYMENT_FIELDS),
+        waits=True,
         usage="""Give a user an instance of a template. It becomes ready in the background.
 
 Usage:
   caelus create-deployment --user-id=ID --desired-template-id=ID --domainname=NAME
          [--user-values-json=TEXT | --user-values-file=PATH]
+         [--wait [--timeout=SECONDS]]
 
 Options:
   --user-id=ID              The user whose deployment it is.
@@ -31,6 +33,8 @@ Options:
   --domainname=NAME         The host name, which no other deployment has.
   --user-values-json=TEXT   What the user sets, a JSON object.
   --user-values-file=PATH   The same from a YAML or JSON file; - is standard input.
+  --wait                    Stay until it is ready, or it is known why not (exit code 1).
+  --timeout=SECONDS         Wait no longer than that; without end if left out.
 
 Example:
   caelus create-deployment --user-id=1 --desired-template-id=1 --domainname=ada.example.org
@@ -75,11 +79,13 @@ Usage:
         service=deployments.update,
         shows="Deployment",
         input=fields(**DEPLOYMENT_FIELDS),
+        waits=True,
         usage="""Upgrade a deployment to a newer template, or change its values or domain.
 
 Usage:
   caelus update-deployment --user-id=ID --deployment-id=ID [--desired-template-id=ID]
          [--domainname=NAME] [--user-values-json=TEXT | --user-values-file=PATH]
+         [--wait [--timeout=SECONDS]]
 
 Options:
   --user-id=ID              The user whose deployment it is.
@@ -88,6 +94,8 @@ Options:
   --domainname=NAME         A new host name.
   --user-values-json=TEXT   What the user sets, a JSON object, in place of what was set before.
   --user-values-file=PATH   The same from a YAML or JSON file; - is standard input.
+  --wait                    Stay until it is ready, or it is known why not (exit code 1).
+  --timeout=SECONDS         Wait no longer than that; without end if left out.
 
 Example:
   caelus update-deployment --user-id=1 --deployment-id=1 --desired-template-id=2
@@ -101,10 +109,15 @@ Example:
         shows="Deployment",
         status=204,
         words={"USER": "user_id", "ID": "deployment_id"},
+        waits=True,
         usage="""Remove a deployment with all its data, in the background.
 
 Usage:
-  caelus delete-deployment USER ID
+  caelus delete-deployment USER ID [--wait [--timeout=SECONDS]]
+
+Options:
+  --wait             Stay until it is gone, or it is known why not (exit code 1).
+  --timeout=SECONDS  Wait no longer than that; without end if left out.
 """,
     ),
     Operation(
@@ -115,10 +128,15 @@ Usage:
         shows="Deployment",
         status=202,
         words={"USER": "user_id", "ID": "deployment_id"},
+        waits=True,
         usage="""Try a failed deployment again now.
 
 Usage:
-  caelus retry-deployment USER ID
+  caelus retry-deployment USER ID [--wait [--timeout=SECONDS]]
+
+Options:
+  --wait             Stay until it has succeeded, or it is known why not (exit code 1).
+  --timeout=SECONDS  Wait no longer than that; without end if left out.
 """,
     ),
     Operation(

@@ -18,6 +18,7 @@ from caelus.models import (
     RUNNING,
     Deployment,
     Event,
+    Job,
     Product,
     Template,
     User,
@@ -136,7 +137,7 @@ def delete(*, user_id: int, deployment_id: int) -> Deployment:
     deployment.deleted_at = now()
     deployment.generation += 1
     deployment.save()
-    return deployment
+    return get(user_id=user_id, deployment_id=deployment_id)
 
 
 def retry(*, user_id: int, deployment_id: int) -> Deployment:
@@ -153,7 +154,7 @@ def retry(*, user_id: int, deployment_id: int) -> Deployment:
     deployment.status = PROVISIONING if deployment.deleted_at is None else DELETING
     deployment.save()
     events.record(deployment_id, "retry_requested", "asked to be tried again now")
-    return deployment
+    return get(user_id=user_id, deployment_id=deployment_id)
 
 
 def forget(*, user_id: int, deployment_id: int) -> Deployment:
@@ -174,7 +175,7 @@ def forget(*, user_id: int, deployment_id: int) -> Deployment:
     deployment.deleted_at = deployment.deleted_at or now()
     deployment.save()
     events.record(deployment_id, "forgotten", "closed without touching the cluster")
-    return deployment
+    return get(user_id=user_id, deployment_id=deployment_id)
 
 
 def find_events(
@@ -264,9 +265,11 @@ def _upgrade(deployment: Deployment, template_id: int) -> Template:
 
 
 def _whole():
-    """Deployments with user, templates and product in one query."""
+    """Deployments with user, templates, product and open job in one query."""
+    is_open = (Job.deployment == Deployment.id) & Job.status.in_(jobs.OPEN)
+    job = (Job.reason, Job.status, Job.attempt, Job.run_after)
     return (
-        Deployment.select(Deployment, User, Desired, Applied, Product)
+        Deployment.select(Deployment, User, Desired, Applied, Product, *job)
         .join_from(Deployment, User)
         .join_from(Deployment, Desired, on=Deployment.desired_template, attr="desired_template")
         .join_from(Desired, Product, on=Desired.product, attr="product")
@@ -277,6 +280,7 @@ def _whole():
             on=Deployment.applied_template,
             attr="applied_template",
         )
+        .join_from(Deployment, Job, peewee.JOIN.LEFT_OUTER, on=is_open, attr="open_job")
     )
 
 

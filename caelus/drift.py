@@ -22,6 +22,7 @@ from caelus.values import policy
 log = logging.getLogger("caelus.drift")
 FOUND, RECURRING = "drift_found", "drift_recurring"  # types of events
 BY_A_PERSON = ("created", "updated", "retry_requested")
+Applied = Template.alias("applied")
 TIMES = 3  # corrections, within RECENT, after which it is only reported
 RECENT = datetime.timedelta(hours=24)
 
@@ -71,16 +72,14 @@ def sweep(tools: Tools) -> int:
     except (ToolError, ValueError, KeyError, TypeError) as e:
         log.warning("cannot look for drift: %s", _why(e))
         return 0
-    at = now()
-    compared = (
-        (
-            d,
-            compare(d.deployment_uid, d.applied_revision, found, namespaces, at)
-            or _unfenced(d, found, fences, tools),
-        )
-        for d in seen
-    )
-    return sum(_report(d, difference) for d, difference in compared if _counts(d, difference))
+    at, count = now(), 0
+    for d in seen:
+        difference = compare(d.deployment_uid, d.applied_revision, found, namespaces, at)
+        if d.status == ERROR and not (difference and _is_missing(difference)):
+            difference = None  # as the failure has left it
+        difference = difference or _unfenced(d, found, fences, tools)
+        count += difference is not None and _report(d, difference)
+    return count
 
 
 def compare(
@@ -111,17 +110,18 @@ def compare(
 
 
 def _unfenced(deployment: Deployment, found: dict, fences: dict, tools: Tools) -> str | None:
-    """What is wrong with the fence of a healthy deployment; a failed one has its last fence."""
-    uid = deployment.deployment_uid
-    if deployment.status != READY or found[f"{uid}/{uid}"].status != "deployed":
+    """What is wrong with the fence of what is there; a failed one has its last fence, or the one
+    before."""
+    uid, live = deployment.deployment_uid, fences[deployment.deployment_uid]
+    is_going = live[0]["status"]["phase"] == "Terminating"
+    if is_going or found[f"{uid}/{uid}"].status in recovery.PENDING:
         return None
-    capabilities = deployment.desired_template.capabilities_json
-    return fence.difference(fence.objects(uid, capabilities, tools.config), fences[uid])
-
-
-def _counts(deployment: Deployment, difference: str | None) -> bool:
-    """Of what is in error, only that it is gone: all else is as the failure has left it."""
-    return difference is not None and (deployment.status == READY or _is_missing(difference))
+    former = [deployment.applied_template] if deployment.status == ERROR else []
+    differences = [
+        fence.difference(fence.objects(uid, template.capabilities_json, tools.config), live)
+        for template in (deployment.desired_template, *former)
+    ]
+    return None if None in differences else differences[-1]
 
 
 def _is_missing(difference: str) -> bool:
@@ -142,11 +142,18 @@ def _settled() -> list[Deployment]:
 
 
 def _at_rest():
-    """Deployments without an open job, with their desired templates."""
+    """Deployments without an open job, with their templates."""
     at_work = Job.select().where(Job.deployment == Deployment.id, Job.status.in_(jobs.OPEN))
     return (
-        Deployment.select(Deployment, Template)
+        Deployment.select(Deployment, Template, Applied)
         .join(Template, on=Deployment.desired_template, attr="desired_template")
+        .join_from(
+            Deployment,
+            Applied,
+            peewee.JOIN.LEFT_OUTER,
+            on=(Deployment.applied_template == Applied.id),
+            attr="applied_template",
+        )
         .where(~peewee.fn.EXISTS(at_work))
     )
 

@@ -123,6 +123,10 @@ class Unavailable(CaelusError):
     title = "Database unavailable"
 
 
+class Unreachable(Unavailable):
+    """A remote Caelus can't be asked now, or what answers is none."""
+
+
 class SecretKeyError(CaelusError):
     """Secrets can't be read or kept, for want of the right key; it heals when that comes back."""
 
@@ -139,3 +143,9 @@ class ReconcileError(CaelusError):
 
 class Cancelled(CaelusError):
     """A child process was ended because Caelus is stopping."""
+
+
+class LeftAlone(CaelusError):
+    """Somebody stopped waiting for what goes on by itself."""
+
+    exit_code = 130  # as shells have it for SIGINT

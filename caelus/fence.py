@@ -4,11 +4,10 @@ Pure: from what a template and the site say of isolation to objects, and what of
 docs/isolation.md says what each is for.
 """
 
-import decimal
 from collections.abc import Iterator
 
 from caelus.config import Config
-from caelus.isolation import QUANTITY
+from caelus.isolation import quantity
 
 NAME = "caelus-fence"  # of each object in the namespace
 MANAGED = {"app.kubernetes.io/managed-by": "caelus"}
@@ -22,12 +21,6 @@ _NAMESPACE = "kubernetes.io/metadata.name"  # a label that Kubernetes keeps on e
 _DNS = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
 # On which traefik (k3s's chart) and ingress-nginx listen: an app reaches itself by its own domain.
 _WEB = [{"protocol": "TCP", "port": port} for port in (80, 443, 8000, 8443)]
-_UNITS = {
-    "": 1,
-    **{unit: decimal.Decimal(10) ** (3 * n) for n, unit in enumerate("kMGTPE", 1)},
-    **{unit: decimal.Decimal(10) ** (-3 * n) for n, unit in enumerate("mun", 1)},
-    **{f"{unit}i": decimal.Decimal(2) ** (10 * n) for n, unit in enumerate("KMGTPE", 1)},
-}
 
 
 def objects(uid: str, capabilities: dict | None, site: Config) -> list[dict]:
@@ -163,10 +156,5 @@ def _differing(wanted, live, path: str = "") -> Iterator[str]:
 
 def _value(field):
     """A quantity as its number: the server writes 1 for 1000m, and 1Gi for 1024Mi."""
-    found = QUANTITY.fullmatch(field) if isinstance(field, str) else None
-    if not found:
-        return field
-    number, unit = found.group("number", "unit")
-    if unit in _UNITS:
-        return decimal.Decimal(number) * _UNITS[unit]
-    return decimal.Decimal(number + unit)
+    found = quantity(field) if isinstance(field, str) else None
+    return field if found is None else found

@@ -8,6 +8,7 @@ import logging
 import re
 
 from caelus import events, login_pages, peers
+from caelus.arrivals import Arrivals
 from caelus.config import Config
 from caelus.errors import BadCredentials, CaelusError, Forbidden, TooMany, Unseen
 from caelus.identity import identify
@@ -16,9 +17,8 @@ from caelus.validation import printable
 
 log = logging.getLogger("caelus.guard")
 PROBLEM = "application/problem+json"
-OPEN = ("/", "/healthz", "/readyz", "/docs", "/docs/start.js", "/logout")  # to everybody
-ASSETS = "/docs/assets/"  # files, the same for all
-OPEN_BELOW = (ASSETS, login_pages.PREFIX)
+ASSETS = ("/docs/assets/swagger_bundle.js", "/docs/assets/swagger_style.css")
+OPEN = ("/", "/healthz", "/readyz", "/docs", "/docs/start.js", *ASSETS, "/logout")  # to everybody
 PROBES = ("/healthz", "/readyz")  # a kubelet asks by address
 SAFE = ("GET", "HEAD", "OPTIONS")
 PORT = re.compile(r":\d*$")
@@ -35,6 +35,7 @@ class Guard:
     def __init__(self, settings: Config):
         self._settings = settings
         self._refusals = Refusals()
+        self._arrivals = Arrivals()
 
     def process_request(self, req, resp):
         req.context.actor = None
@@ -44,7 +45,7 @@ class Guard:
             self._check_host(req)
         proven = _is_own_page(req, peer)
         if not is_open(req.path):
-            req.context.actor = identify(req, peer, self._settings)
+            req.context.actor = identify(req, peer, self._settings, self._arrivals)
         if not proven and req.get_header("Authorization") is None:
             raise Forbidden("a change by a browser must say that it comes from Caelus' own page")
 
@@ -52,7 +53,7 @@ class Guard:
         for name, value in HEADERS.items():
             if resp.get_header(name) is None:
                 resp.set_header(name, value)
-        if not req.path.startswith(ASSETS):
+        if resp.cache_control is None:
             resp.set_header("Cache-Control", "no-store")
 
     def refuse(self, req, resp, error: CaelusError, params) -> None:
@@ -93,7 +94,7 @@ class Guard:
 
 def is_open(path: str) -> bool:
     """Whether nobody need say who they are to get what is at `path`."""
-    return path in OPEN or path.startswith(OPEN_BELOW)
+    return path in OPEN or path.startswith(login_pages.PREFIX)
 
 
 def shown_path(req) -> str:

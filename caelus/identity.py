@@ -1,6 +1,6 @@
-"""Who sends a request: by API token, by session cookie, or by what a trusted proxy says.
+"""Who sends a request: by API token, by what a trusted proxy says, or by session cookie.
 
-In this order, and a token that is no good is not made good by the rest.
+In this order, and what is no good there is not made good by the rest.
 """
 
 import re
@@ -10,6 +10,7 @@ import falcon
 
 from caelus import actors, sessions, tokens, users, validation
 from caelus.actors import Actor
+from caelus.arrivals import Arrivals
 from caelus.config import Config
 from caelus.database import session, transaction
 from caelus.errors import BadCredentials, Conflict, Forbidden, Unauthorized
@@ -25,17 +26,19 @@ BEARER = re.compile(r"bearer +([!-~]{1,200})", re.IGNORECASE)
 HOW = "log in with a link (caelus create-login-link) or send Authorization: Bearer TOKEN"
 
 
-def identify(req: falcon.Request, peer: Peer, settings: Config) -> Actor:
+def identify(req: falcon.Request, peer: Peer, settings: Config, arrivals: Arrivals) -> Actor:
     """The actor of this request. Raises Unauthorized, or Forbidden for the proxy's strangers."""
     authorization = req.get_header("Authorization")
     with session():
         if authorization is not None:
             return _by_token(authorization, peer)
-        if found := of_cookie(req, peer, settings):
-            return actors.of(found.user, peer.address)
         email = settings.auth_header and peer.is_proxy and req.get_header(settings.auth_header)
         if email:
-            return actors.of(_by_proxy(email, settings, peer), peer.address)
+            user = _by_proxy(email, settings, peer)
+            arrivals.note(user, peer.address)
+            return actors.of(user, peer.address)
+        if found := of_cookie(req, peer, settings):
+            return actors.of(found.user, peer.address)
     if req.get_cookie_values(cookie_name(peer, settings)):
         raise BadCredentials()
     raise Unauthorized(HOW)

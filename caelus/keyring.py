@@ -17,6 +17,7 @@ from caelus.errors import SecretKeyError
 
 FILE = "secret.key"
 VERSION = "1"
+PREFIX_LENGTH = 10  # of what begins all that one key has sealed: `VERSION.KEY`
 
 
 def seal(text: str, owner: str) -> str:
@@ -39,10 +40,7 @@ def unseal(token: str, owner: str) -> str:
     _, wanted, sealed = [*token.split("."), "", ""][:3]
     key = next((key for key in _keys() if fingerprint(key) == wanted), None)
     if key is None:
-        raise SecretKeyError(
-            f"the secrets of {owner} are encrypted with key {wanted}, which {source()} does not "
-            "hold; put that key back beside what is there"
-        )
+        raise missing(wanted, owner)
     try:
         return Aead(key).decrypt(base64.b64decode(sealed), owner.encode()).decode()
     except (CryptoError, ValueError):
@@ -52,6 +50,18 @@ def unseal(token: str, owner: str) -> str:
         ) from None
 
 
+def key_of(token: str) -> str:
+    """The fingerprint of the key that `seal` has used."""
+    return token.partition(".")[2].partition(".")[0]
+
+
+def missing(wanted: str, owner: str) -> SecretKeyError:
+    return SecretKeyError(
+        f"the secrets of {owner} are encrypted with key {wanted}, which {source()} does not "
+        "hold; put that key back beside what is there"
+    )
+
+
 def fingerprint(key: bytes) -> str:
     """What a key is called in sentences and beside what it encrypted."""
     return hashlib.sha256(b"caelus key " + key).hexdigest()[:8]
@@ -59,6 +69,11 @@ def fingerprint(key: bytes) -> str:
 
 def fingerprints() -> list[str]:
     return [fingerprint(key) for key in _keys()]
+
+
+def prefixes() -> list[str]:
+    """What begins all that the keys at hand have sealed."""
+    return [f"{VERSION}.{known}" for known in fingerprints()]
 
 
 def source() -> str:
@@ -129,7 +144,8 @@ def _in_file(path: pathlib.Path) -> list[bytes]:
 
 def _write(keys: list[bytes]) -> None:
     """Replace the file as a whole, such that a power cut leaves the old one or the new one."""
-    path, new = _path(), _path().with_suffix(".new")
+    path = _path().resolve()  # a link stays one
+    new = path.with_name(f"{path.name}.new")
     text = "".join(f"{base64.b64encode(key).decode()}\n" for key in keys)
     try:
         new.unlink(missing_ok=True)  # a kill may have left it

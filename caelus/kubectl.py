@@ -16,12 +16,16 @@ _NO_CLUSTER = re.compile(
 )
 
 
+class FenceError(ToolError):
+    """The fence of a namespace could not be put up."""
+
+
 def apply_fence(tools: Tools, name: str, objects: list[dict], surplus: list[str]) -> None:
     """Make sure of the namespace and its fence: `objects` in this order, the Namespace first.
 
     `surplus`, as `limitranges/name`, is deleted where an older fence had it; to ask first whether
     it did would be a call as well. By name, because `apply --prune` goes by a selector, and is
-    still alpha for what is applied server-side.
+    still alpha for what is applied server-side. Raises ToolError.
     """
     try:
         tools.kubectl(
@@ -37,7 +41,7 @@ def apply_fence(tools: Tools, name: str, objects: list[dict], surplus: list[str]
                 timeout=APPLY_SECONDS,
             )
     except ToolError as e:
-        raise _explained(f"cannot fence namespace {name}", e) from None
+        raise _explained(f"cannot fence namespace {name}", e, FenceError) from None
 
 
 def fences(tools: Tools) -> dict[str, list[dict]]:
@@ -89,7 +93,7 @@ def _terminating(name: str) -> ToolError:
     )
 
 
-def _explained(what: str, error: ToolError) -> ToolError:
+def _explained(what: str, error: ToolError, kind=ToolError) -> ToolError:
     if _NO_CLUSTER.search(error.output):
         return no_cluster(error)
-    return ToolError(f"{what}: {reason(error)}", error.output)
+    return kind(f"{what}: {reason(error)}", error.output)

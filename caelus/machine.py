@@ -4,6 +4,18 @@ Written by hand, because they are not "document in, document out": a name, its u
 function that takes docopt's words and gives an exit code.
 """
 
-from caelus import cluster_commands, database_commands, serve_commands
+from caelus import (
+    cluster_commands,
+    database_commands,
+    doctor_commands,
+    serve_commands,
+    service_commands,
+)
 
-COMMANDS = serve_commands.COMMANDS | database_commands.COMMANDS | cluster_commands.COMMANDS
+COMMANDS = {
+    **serve_commands.COMMANDS,
+    **doctor_commands.COMMANDS,
+    **database_commands.COMMANDS,
+    **cluster_commands.COMMANDS,
+    **service_commands.COMMANDS,
+}

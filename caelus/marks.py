@@ -8,9 +8,10 @@ oneOf, if and the like marks is a secret.
 import contextlib
 from collections.abc import Iterator
 
-from caelus import validation
+from caelus import references, validation
 from caelus.errors import Conflict
-from caelus.validation import BoundedPatterns, Part
+from caelus.references import Part
+from caelus.validation import BoundedPatterns
 
 LENGTHS = range(8, 257)  # of what is generated
 MOST_PARTS = 100_000  # of a schema, looked at for `generate`; references can multiply them
@@ -26,7 +27,7 @@ def secret_places(schema: dict | None, document) -> set[str]:
     Raises Conflict for a schema that can't be followed.
     """
     found, seen = set(), set()
-    todo = [("", document, validation.opened(schema))] if schema is not None else []
+    todo = [("", document, references.opened(schema))] if schema is not None else []
     while todo:
         place, value, part = todo.pop()
         contents = part.contents
@@ -158,7 +159,7 @@ def _of_index(contents: dict, index: int) -> list:
 def _generating(schema: dict) -> Iterator[tuple[str, int]]:
     """Follows properties, references and allOf; what says `generate` elsewhere is refused."""
     # (place, whether one value is meant, part, the contents that it lies in)
-    todo, looked_at = [("", True, validation.opened(schema), frozenset())], 0
+    todo, looked_at = [("", True, references.opened(schema), frozenset())], 0
     while todo:
         place, single, part, above = todo.pop()
         contents = part.contents

@@ -21,8 +21,13 @@ REFUSALS = {
     "500": "A fault of Caelus.",
     "503": "The database can't be reached, or the key of the secrets is missing.",
 }
-
-
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "With `return=representation` (RFC 7240) the answer shows what was deleted.",
+    "schema": {"type": "string"},
+}
 SECURITY = {
     "token": {"type": "http", "scheme": "bearer", "description": "From `caelus create-token`."},
     "session": {
@@ -66,6 +71,8 @@ def _operation(operation: Operation) -> dict:
         "parameters": [_parameter(name, "path", ID) for name in operation.ids],
         "responses": _responses(operation),
     }
+    if operation.status == 204:
+        described["parameters"].append(PREFER)
     properties = operation.input["properties"]
     if operation.method == "GET":
         described["parameters"] += [_parameter(n, "query", s) for n, s in properties.items()]
@@ -84,13 +91,15 @@ def _responses(operation: Operation) -> dict:
     if operation.many:
         schema = {"type": "array", "items": schema}
     phrase = http.HTTPStatus(operation.status).phrase
-    done = {"description": phrase} if operation.status == 204 else _answer(phrase, schema)
+    done = {str(operation.status): _answer(phrase, schema)}
+    if operation.status == 204:
+        done = {"200": _answer("What was deleted.", schema), "204": {"description": phrase}}
     refusals = ["401", "403", "404", "429"]
     refusals += ["409", "413"] if operation.changes else ["422"]
     if operation.changes and operation.input["properties"]:
         refusals += ["400", "415", "422"]
     problems = {code: _problem(REFUSALS[code]) for code in [*sorted(refusals), "500", "503"]}
-    return {str(operation.status): done} | problems
+    return done | problems
 
 
 def _problem(text: str) -> dict:

@@ -22,7 +22,8 @@ class Access(enum.Enum):
 class Operation(NamedTuple):
     """One row; `words` says which argument a word of the usage text is, where the name differs.
 
-    `before` makes the service's arguments of those given, with no transaction open.
+    `before` makes the service's arguments of those given, with no transaction open. What `waits`
+    begins goes on in the background: on the command line, `--wait` stays until it has ended.
     """
 
     command: str
@@ -36,6 +37,7 @@ class Operation(NamedTuple):
     many: bool = False
     words: dict[str, str] = {}  # never changed
     before: Callable[..., dict] = dict
+    waits: bool = False
 
     @property
     def method(self) -> str:

@@ -1,12 +1,14 @@
 """Who is at the other end of a connection: a client, or a proxy that speaks for one."""
 
 import ipaddress
+import re
 from typing import NamedTuple
 
 import falcon
 
 from caelus.config import Config
 
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d{1,5})?|([^:]*):\d{1,5}")
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded")
 
 
@@ -31,13 +33,19 @@ def of(req: falcon.Request, settings: Config) -> Peer:
 def _client(req: falcon.Request, direct, settings: Config):
     """The last address in X-Forwarded-For that no trusted proxy has: before it anybody may lie."""
     for text in reversed((req.get_header("X-Forwarded-For") or "").split(",")):
-        address = _address(text.strip())
+        address = _address(_without_port(text.strip()))
         if address is None:
             return direct
         if not _is_trusted(address, settings):
             return address
         direct = address
     return direct
+
+
+def _without_port(text: str) -> str:
+    """Some proxies write `192.0.2.1:5678`, or `[2001:db8::1]:5678`."""
+    found = _WITH_PORT.fullmatch(text)
+    return (found[1] or found[2] or "") if found else text
 
 
 def _is_trusted(address, settings: Config) -> bool:

@@ -13,6 +13,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +24,8 @@ from caelus.errors import Cancelled, ReconcileError
 
 log = logging.getLogger("caelus.process")
 OWNER = "STARTED_BY_CAELUS"  # in a child's environment: for which job's attempt it was started
+# Beginnings of what is Caelus's own business in its environment, or its loader's.
+HIDDEN = ("CAELUS_", "DATABASE_URL", "PGPASSWORD", "NOTIFY_SOCKET", "WATCHDOG_", "_PYI_", "_MEI")
 _first_use = threading.Lock()
 LINES, LONG = 100, 2000  # of what a program says: it may repeat megabytes of values
 GRACE_SECONDS = 10  # between SIGTERM, on which helm marks its release failed, and SIGKILL
@@ -127,8 +130,12 @@ class Tools:
 
     def _environment(self, environ=os.environ) -> dict[str, str]:
         # `environ`, because plumbum puts another in the place of os.environ for moments.
-        hidden = ("CAELUS_", "DATABASE_URL", "PGPASSWORD")
-        kept = {name: v for name, v in environ.items() if not name.startswith(hidden)}
+        kept = {name: v for name, v in environ.items() if not name.startswith(HIDDEN)}
+        if getattr(sys, "frozen", False):
+            # The one-file program's loader put its own libraries before the system's.
+            kept.pop("LD_LIBRARY_PATH", None)
+            if before := kept.pop("LD_LIBRARY_PATH_ORIG", None):
+                kept["LD_LIBRARY_PATH"] = before
         home = self.config.data_dir.absolute() / "helm"
         own = {
             "HELM_CACHE_HOME": str(home / "cache"),

@@ -78,10 +78,12 @@ def _record(author: events.Author, message: str) -> None:
 
 
 def _source(author: events.Author) -> str:
-    """What one client can not easily change: who they are; else of an IPv6 address the network."""
-    address = author.address
-    if author.actor != "nobody":
-        return author.actor
+    """What one client can not easily change: who they are, else where they are."""
+    return author.actor if author.actor != "nobody" else network_of(author.address)
+
+
+def network_of(address: str) -> str:
+    """What a client that changes its address keeps of it: of an IPv6 one the network."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

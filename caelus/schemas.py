@@ -90,12 +90,23 @@ def deployment(row: Deployment) -> dict:
         "generation": row.generation,
         "last_error": row.last_error,
         "cause": row.cause,
+        "open_job": _open_job(getattr(row, "open_job", None)),
         "last_reconcile_at": time(row.last_reconcile_at),
         "created_at": time(row.created_at),
         "deleted_at": time(row.deleted_at),
         "user": user(row.user),
         "desired_template": _template(row.desired_template, product),
         "applied_template": applied and _template(applied, product),
+    }
+
+
+def _open_job(row: Job | None) -> dict | None:
+    """What a deployment's owner sees of its job."""
+    return row and {
+        "reason": row.reason,
+        "status": row.status,
+        "attempt": row.attempt,
+        "run_after": time(row.run_after),
     }
 
 
@@ -238,6 +249,11 @@ _CAUSE = {
         "hint": _STRING,
     },
 }
+_JOB_REASON = {"type": "string", "enum": ["create", "update", "delete", "drift"]}
+_OPEN_JOB = _object(reason=_JOB_REASON, status=JOB_STATUS, attempt=_INTEGER, run_after=_TIME) | {
+    "type": ["object", "null"],
+    "description": "What is being done, or waits to be done; `attempt` is how often it was begun.",
+}
 _PRODUCT = _object(
     id=_INTEGER,
     name=_STRING,
@@ -292,6 +308,7 @@ DOCUMENTS = {
         generation=_INTEGER,
         last_error=_nullable("string"),
         cause=_CAUSE,
+        open_job=_OPEN_JOB,
         last_reconcile_at=_OPTIONAL_TIME,
         created_at=_TIME,
         deleted_at=_OPTIONAL_TIME,
@@ -302,7 +319,7 @@ DOCUMENTS = {
     "Job": _object(
         id=_INTEGER,
         deployment_id=_INTEGER,
-        reason={"type": "string", "enum": ["create", "update", "delete", "drift"]},
+        reason=_JOB_REASON,
         status=JOB_STATUS,
         run_after=_TIME,
         attempt=_INTEGER,

@@ -9,13 +9,16 @@ import json
 import string
 from typing import NamedTuple
 
+import peewee
+
 from caelus import keyring, marks, values
 from caelus.database import forget_what_was, lock_tables
 from caelus.errors import Conflict, SecretKeyError
-from caelus.models import READY, Deployment, Template
+from caelus.models import DELETED, READY, Deployment, Template
 from caelus.validation import compact
 
 MASK = "*" * 8
+IN_USE = {Deployment: Deployment.status != DELETED, Template: Template.deleted_at.is_null()}
 MOST_REPLACED = 20  # values that are remembered
 _LETTERS = string.ascii_letters + string.digits
 
@@ -134,8 +137,12 @@ def _fitting(schema: dict | None, generated: dict) -> dict[str, str]:
 
 
 def sealed_rows(model) -> list:
-    """The rows of Deployment or Template that have secrets."""
-    return list(model.select().where(model.secrets.is_null(False)).order_by(model.id))
+    """The rows of Deployment or Template that have secrets.
+
+    Without those that are deleted, and whose key is lost for good.
+    """
+    known = IN_USE[model] | (_key_of(model) << keyring.prefixes())
+    return list(model.select().where(model.secrets.is_null(False), known).order_by(model.id))
 
 
 def opened(row: Deployment | Template) -> dict | None:
@@ -152,6 +159,11 @@ def opened(row: Deployment | Template) -> dict | None:
     return document
 
 
+def require_readable(row: Deployment | Template) -> None:
+    """Raises SecretKeyError unless what the row keeps, as it was read, can be decrypted."""
+    keyring.unseal(row.secrets, _owner(row))
+
+
 def _unsealed(row: Deployment | Template) -> str:
     try:
         return keyring.unseal(row.secrets, _owner(row))
@@ -166,8 +178,8 @@ def _unsealed(row: Deployment | Template) -> str:
 
 def reencrypt(row: Deployment | Template, document: dict) -> None:
     """Encrypt `document`, what the row keeps, by the key that is now the first."""
-    model = type(row)
-    model.update(secrets=_sealed(row, document)).where(model.id == row.id).execute()
+    model, token = type(row), keyring.seal(compact(document), _owner(row))
+    model.update(secrets=token).where(model.id == row.id).execute()
 
 
 def _sealed(row: Deployment | Template, document: dict | None) -> str | None:
@@ -176,8 +188,7 @@ def _sealed(row: Deployment | Template, document: dict | None) -> str | None:
     # Before the key is read: who changes it locks the tables alone first, and so either sees this
     # row or has its new key seen here.
     lock_tables(type(row), alone=False)
-    if not keyring.fingerprints():
-        _refuse_lost_key()
+    check_keys()
     return keyring.seal(compact(document), _owner(row))
 
 
@@ -188,11 +199,22 @@ def _owner(row: Deployment | Template) -> str:
     return f"template {row.chart_ref} {row.chart_version} of product {row.product_id}"
 
 
-def _refuse_lost_key() -> None:
-    """A new key's file would be in the way of the lost one's, once that is found."""
-    for model in (Deployment, Template):
-        for row in sealed_rows(model)[:1]:
-            opened(row)
+def check_keys() -> None:
+    """Raise SecretKeyError where no key at hand has encrypted what is still of use.
+
+    Another key must not come into use beside one that is lost: its file would be in the way of
+    the lost one's, once that is found.
+    """
+    held = keyring.prefixes()
+    for model, in_use in IN_USE.items():
+        lost = model.secrets.is_null(False) & ~(_key_of(model) << held)
+        row = model.select().where(in_use, lost).first()
+        if row is not None:
+            raise keyring.missing(keyring.key_of(row.secrets), _owner(row))
+
+
+def _key_of(model):
+    return peewee.fn.SUBSTR(model.secrets, 1, keyring.PREFIX_LENGTH)
 
 
 # Masks

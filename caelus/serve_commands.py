@@ -53,21 +53,37 @@ def serve(words: dict) -> int:
     stop = Stop()
     config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
     upgrade_database(config)
+    _warn_of_lost_key()
+    from caelus import supervision
     from caelus.process import Tools
-    from caelus.server import Server, is_exposed
+    from caelus.server import Server
     from caelus.worker import Workers
 
     server = Server(config)
     workers = Workers(config.workers, Tools(config, stop))
     workers.start()
-    if is_exposed(config):
+    if config.is_exposed:
         log.warning(EXPOSED, config.host)
     _welcome(config, server.url)
     log.info("serving %s with %d reconciler threads", server.url, config.workers)
+    supervision.tell("READY=1", f"STATUS=serving {server.url}")
     server.run(stop)
     workers.stop()
     log.info("stopped")
     return 0
+
+
+def _warn_of_lost_key() -> None:
+    """Only that: what has no secrets goes on, and what has some can be deleted."""
+    from caelus import secretvalues
+    from caelus.database import session
+    from caelus.errors import SecretKeyError
+
+    try:
+        with session():
+            secretvalues.check_keys()
+    except SecretKeyError as e:
+        log.warning("%s; no secret is stored meanwhile", e.detail)
 
 
 def _welcome(config, url: str) -> None:
@@ -86,6 +102,7 @@ def reconcile(words: dict) -> int:
     stop = Stop()
     config = configure()
     open_database(config)
+    _warn_of_lost_key()
     from caelus.process import Tools
 
     tools = Tools(config, stop)

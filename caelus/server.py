@@ -1,9 +1,9 @@
 """The waitress server that carries the app, within bounds that slow clients can't stretch."""
 
-import ipaddress
 import json
 import logging
 import math
+import resource
 import socket
 import time
 
@@ -14,7 +14,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
 
-from caelus import database, validation
+from caelus import database, supervision, validation
 from caelus.api import create_app
 from caelus.config import Config
 from caelus.errors import ConfigError
@@ -22,7 +22,9 @@ from caelus.guard import HEADERS, PROBLEM
 
 log = logging.getLogger("caelus.server")
 DRAIN_SECONDS = 10  # for requests that run when the server is told to stop
-MAX_CONNECTIONS = 500  # well below the 1024 files that a process may often open
+MAX_CONNECTIONS = 500
+FILES = 4096  # that this process may have open, where the system lets it
+OTHER_FILES = 100  # the database's, those of helm and kubectl, and so on
 ROOM = 50  # connections that are ended at once when there are that many
 MAX_HEADER_BYTES = 32 * 1024
 MAX_DROPPED_BYTES = 64 * validation.MAX_BYTES  # of a body that is too large; then the line is cut
@@ -115,12 +117,13 @@ class Server:
         listening = _listen(host, settings.port)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listening.getsockname()[1]}"
+        self._room = _room()
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._server = waitress.create_server(
             create_app(settings),
             sockets=[listening],
             threads=database.HTTP_THREADS,
-            connection_limit=MAX_CONNECTIONS + 2,  # the server's own two sockets count
+            connection_limit=self._most() + 2,  # the server's own two sockets count
             max_request_header_size=MAX_HEADER_BYTES,
             max_request_body_size=MAX_DROPPED_BYTES,
             ident=None,
@@ -132,11 +135,17 @@ class Server:
 
     def run(self, stop) -> None:
         """Serve until `stop` is set (a threading.Event, or alike)."""
+        watchdog = supervision.Watchdog()
         while not stop.is_set():
             self._step(0.5)
+            watchdog.beat()
             self._drop_slow_clients()
         log.info("stopping")
+        supervision.tell("STOPPING=1")
         self._drain()
+
+    def _most(self) -> int:
+        return min(MAX_CONNECTIONS, self._room)
 
     def _step(self, seconds: float) -> None:
         loop = self._server.asyncore.loop
@@ -145,7 +154,7 @@ class Server:
     def _drop_slow_clients(self) -> None:
         """End connections whose client takes too long; of a crowd also those that wait longest."""
         channels = list(self._server.active_channels.values())
-        crowded = len(channels) >= MAX_CONNECTIONS
+        crowded = len(channels) >= self._most()
         if time.monotonic() < self._next_look and not crowded:
             return
         self._next_look = time.monotonic() + 0.5
@@ -167,6 +176,16 @@ class Server:
         return any(c.request or c.requests or c.total_outbufs_len for c in channels)
 
 
+def _room() -> int:
+    """How many connections there are files for: each is one, and what is sent by it another."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unbounded = resource.RLIM_INFINITY
+    if soft != unbounded and soft < FILES:  # often 1024, for the sake of programs that use select
+        soft = FILES if hard == unbounded else min(FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return FILES if soft == unbounded else max(10, (soft - OTHER_FILES) // 2)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ConfigError for what can't be had."""
     try:
@@ -175,13 +194,3 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as e:
         text = getattr(e, "strerror", None) or e
         raise ConfigError(f"cannot listen on {host} port {port}: {text}") from None
-
-
-def is_exposed(settings: Config) -> bool:
-    """Whether other machines reach it, and nothing says that https is in front."""
-    try:
-        loopback = ipaddress.ip_address(settings.host).is_loopback
-    except ValueError:
-        loopback = settings.host.lower() == "localhost"
-    behind = settings.trusted_proxies or settings.base_url.startswith("https:")
-    return not loopback and not behind

@@ -59,9 +59,12 @@ class Stop:
     """
 
     def __init__(self):
+        from caelus import supervision
+
         self._set = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._handle)
+        supervision.end_with_loader()
 
     def _handle(self, number, frame) -> None:
         signal.signal(number, signal.SIG_DFL)

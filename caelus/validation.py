@@ -1,7 +1,7 @@
 """JSON documents and JSON Schema: what is safe to store, and what breaks a schema.
 
-The only user of jsonschema. It never fetches a `$ref`, and its messages name the place and the
-rule but never the value, which may be a secret.
+With `references` the only user of jsonschema. It never fetches a `$ref`, and its messages name
+the place and the rule but never the value, which may be a secret.
 """
 
 import contextlib
@@ -9,8 +9,6 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Callable
-from typing import NamedTuple
 
 from caelus.errors import Conflict, Invalid, TooLarge
 
@@ -162,20 +160,6 @@ def schema_errors(schema: dict, document, within=(), rules=None) -> Errors:
         raise Conflict(f"the values schema has patterns that don't go together: {e}") from None
 
 
-def check_schema(schema: dict) -> None:
-    """Refuse what is not valid JSON Schema, or has a `$ref` that leads out of it.
-
-    Raises Conflict with the place named.
-    """
-    try:
-        _check_form("values schema", schema, _draft(schema))
-        _check_references(schema, _draft(schema))
-    except RecursionError:
-        raise Conflict("values schema: nested too deeply to be checked") from None
-    except ValueError as e:
-        raise Conflict(f"values schema: an $id or $ref is no address: {e}") from None
-
-
 class ImpossiblePattern(ValueError):
     """A regular expression that can't be compiled."""
 
@@ -212,8 +196,8 @@ def _validator(schema: dict):
     from jsonschema_specifications import REGISTRY  # the drafts' own; it has no way to fetch more
 
     _bound_patterns()
-    draft = _draft(schema)
-    return _quick(draft)(schema, registry=REGISTRY, format_checker=_schema_formats(draft))
+    draft = draft_of(schema)
+    return _quick(draft)(schema, registry=REGISTRY, format_checker=formats_of(draft))
 
 
 @functools.lru_cache
@@ -239,7 +223,7 @@ def _comparable(value):
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _draft(schema: dict):
+def draft_of(schema: dict):
     """The class for the draft that `$schema` names. Raises Conflict for one that is not known."""
     import jsonschema
 
@@ -254,7 +238,7 @@ def _draft(schema: dict):
 
 
 @functools.lru_cache
-def _schema_formats(draft):
+def formats_of(draft):
     """The formats of a draft; an expression that Python can't compile is no `regex`."""
     import jsonschema
 
@@ -268,104 +252,11 @@ def _compiles(value) -> bool:
     return not isinstance(value, str) or BoundedPatterns.search(value, "") or True
 
 
-def _check_form(what: str, schema, draft) -> None:
-    import jsonschema
-
-    try:
-        draft.check_schema(schema, format_checker=_schema_formats(draft))
-    except jsonschema.SchemaError as e:
-        place = pointer(tuple(e.absolute_path)) or "the top"
-        raise Conflict(f"{what}: at {place}: {_message(e)}") from None
-
-
-class Part(NamedTuple):
-    """A schema inside a template's, and what looks references up in it; it never fetches any."""
-
-    contents: object
-    resolver: object
-    resource: Callable  # makes referencing's view of a schema of this draft
-
-    def inner(self, contents) -> "Part":
-        """A schema inside this one."""
-        resolver = self.resolver.in_subresource(self.resource(contents))
-        return self._replace(contents=contents, resolver=resolver)
-
-    def every_inner(self) -> list:
-        """The contents of all schemas right inside this one."""
-        return [sub.contents for sub in self.resource(self.contents).subresources()]
-
-    def referred(self, keyword: str) -> "Part":
-        """What the keyword's reference leads to. Raises Conflict where that is nowhere."""
-        address = self.contents[keyword]
-        found = _lookup(self.resolver, address, f"{keyword} {printable(str(address))!r}")
-        return self._replace(contents=found.contents, resolver=found.resolver)
-
-
-def opened(schema: dict) -> Part:
-    from jsonschema_specifications import REGISTRY
-    from referencing.jsonschema import specification_with
-
-    draft = _draft(schema)
-    resource = specification_with(draft.ID_OF(draft.META_SCHEMA)).create_resource
-    root = resource(schema)
-    return Part(schema, REGISTRY.resolver_with_root(root).in_subresource(root), resource)
-
-
-def _check_references(schema: dict, draft) -> None:
-    """Follow every reference. What is a schema only because one leads to it is checked here."""
-    root = opened(schema)
-    checked = {}  # by identity: all parts of what is well formed
-    targets = _walk(root.resource(schema), root.resolver, draft, checked)
-    while targets:
-        reference, target = targets.pop()
-        if id(target.contents) not in checked:
-            _check_form(f"values schema: {reference}", target.contents, draft)
-            targets += _walk(root.resource(target.contents), target.resolver, draft, checked)
-
-
-def _walk(part, resolver, draft, checked: dict) -> list[tuple]:
-    """Note a schema with all its parts in `checked`; gives its references and what they lead to."""
-    _refuse_other_draft(part.contents, draft)
-    parts, targets = [(part, resolver)], []
-    while parts:
-        part, resolver = parts.pop()
-        contents = part.contents
-        if not isinstance(contents, dict) or id(contents) in checked:
-            continue
-        checked[id(contents)] = contents
-        for keyword in {"$ref", "$dynamicRef"} & contents.keys() & draft.VALIDATORS.keys():
-            reference = f"{keyword} {printable(str(contents[keyword]))!r}"
-            targets.append((reference, _lookup(resolver, contents[keyword], reference)))
-        for sub in part.subresources():
-            _refuse_other_draft(sub.contents, draft)
-            parts.append((sub, resolver.in_subresource(sub)))
-    return targets
-
-
-def _refuse_other_draft(schema, draft) -> None:
-    if isinstance(schema, dict) and "$schema" in schema and _draft(schema) is not draft:
-        raise Conflict("values schema: $schema can't change below the top")
-
-
-def _lookup(resolver, address, reference: str):
-    from referencing.exceptions import NoSuchResource, Unresolvable
-
-    # The others: no address, a way into a number, no text (which draft 4 does not forbid).
-    nowhere = (NoSuchResource, Unresolvable, ValueError, TypeError, AttributeError)
-    try:
-        return resolver.lookup(address)
-    except nowhere:
-        raise Conflict(
-            f"values schema: {reference} leads nowhere; "
-            "only references inside the schema are followed"
-        ) from None
-
-
 def _collect(errors) -> Errors:
     found = {}
     for error in itertools.islice(errors, MAX_ERRORS):
         for path in _places(error):
-            found.setdefault(path, _message(error))
+            found.setdefault(path, worded(error))
     return list(found.items())
 
 
@@ -385,7 +276,8 @@ def _places(error):
     return [path]
 
 
-def _message(error) -> str:
+def worded(error) -> str:
+    """Which rule jsonschema's error says is broken, without the value that broke it."""
     rule, value = error.validator, error.validator_value
     if rule == "minLength" and value == 1:
         return "must not be empty"

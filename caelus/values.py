@@ -6,7 +6,7 @@ Everything here is pure: documents in, documents out.
 import copy
 import re
 
-from caelus import isolation, marks, validation
+from caelus import isolation, marks, references, validation
 from caelus.errors import Conflict
 
 REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
@@ -67,7 +67,7 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
     user sets, a binding that can never resolve, a capability of the wrong shape.
     """
     if schema is not None:
-        validation.check_schema(schema)
+        references.check_schema(schema)
     takes_plain_http(capabilities)
     _check_policies(capabilities or {})
     _check_isolation((capabilities or {}).get("isolation"))

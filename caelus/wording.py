@@ -246,11 +246,16 @@ _WORDS = [
         r"field is immutable|cannot change roleRef|must support resize",
         "{subject} can't be changed in place",
     ),
-    ("values_rejected", r'" is invalid: \[?(?P<why>[\w.[\]/-]+): ', _SHAPE),
+    ("values_rejected", r'" is invalid: \[?(?:\s*\* )?(?P<why>[\w.[\]/-]+): ', _SHAPE),
     ("values_rejected", r"(?P<why>\.[\w.[\]]+): (?:expected|field not declared)", _SHAPE),
     ("values_rejected", r'(?P<why>unknown field "[^"]+"|cannot unmarshal \w+ into)', _SHAPE),
     ("values_rejected", r'(?P<by>\w+) in version "[^"]+" cannot be handled as a', _UNLIKE),
     ("values_rejected", r"unable to convert unstructured object|quantities must match", _UNLIKE),
+    (
+        "admission_denied",
+        r"attempting to grant RBAC permissions not currently held:\s+(?P<why>.+)",
+        "{subject} grants what Caelus itself may not do: {why}",
+    ),
     ("admission_denied", r" is forbidden: (?P<why>.+)", "{subject} is forbidden: {why}"),
     ("apply_conflict", r'(?P<why>conflicts? with "[^"]+".*)', _SHARED),
     (

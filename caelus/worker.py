@@ -1,4 +1,6 @@
-"""Reconciler threads: each takes one due job after the other until told to stop."""
+"""The threads beside the API: reconcilers, each takes one due job after the other until told to
+stop, and those that see to it that things are found, and old ones forgotten.
+"""
 
 import logging
 import threading
@@ -31,7 +33,10 @@ def _safely(worker: str, work):
 
 
 class Workers:
-    """`count` threads that reconcile; others hear of jobs, mind the leases and look for drift."""
+    """`count` threads that reconcile; others hear of jobs, mind the leases and look for drift.
+
+    With none, what is old is forgotten all the same.
+    """
 
     def __init__(self, count: int, tools: Tools):
         self._tools = tools
@@ -39,6 +44,7 @@ class Workers:
             self._thread(f"worker-{n}", self._work, leases.worker_name(n))
             for n in range(1, count + 1)
         ]
+        self._threads.append(self._thread("pruner", self._prune))
         if count:
             self._threads.append(self._thread("notices", notices.listen, tools.cancel))
             self._threads.append(self._thread("minder", self._mind))
@@ -69,14 +75,15 @@ class Workers:
                 wakeup.wait(seen, POLL_SECONDS)
 
     def _mind(self) -> None:
-        """Take jobs from dead workers, and prune what is old."""
-        pruned = float("-inf")
+        """Take jobs from dead workers."""
         while not self._tools.cancel.wait(POLL_SECONDS):
             if _safely("minder", leases.recover):
                 wakeup.call()
-            if time.monotonic() - pruned > PRUNE_SECONDS:
-                pruned = time.monotonic()
-                _safely("minder", _prune)
+
+    def _prune(self) -> None:
+        while not self._tools.cancel.is_set():
+            _safely("pruner", _prune)
+            self._tools.cancel.wait(PRUNE_SECONDS)
 
     def _sweep(self) -> None:
         """Look for drift; apart from the minder, because a cluster may be slow to answer."""

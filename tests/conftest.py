@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import re
+import threading
 import urllib.parse
+import wsgiref.simple_server
 from dataclasses import dataclass
 
 import falcon.testing
@@ -115,16 +117,17 @@ class Answer:
 
 
 class Cli:
-    """Runs `caelus` in this process."""
+    """Runs `caelus` in this process, with `options` before the command."""
 
     name = "cli"
 
-    def __init__(self, capsys):
+    def __init__(self, capsys, *options: str):
         self._capsys = capsys
+        self._options = options
 
     def run(self, *argv: str) -> Answer:
         self._capsys.readouterr()
-        code = main(list(argv))
+        code = main([*self._options, *argv])
         out, err = self._capsys.readouterr()
         sentence = "\n".join(line for line in err.splitlines() if " | INFO " not in line)
         return Answer(code, yaml.safe_load(out) if code == 0 else None, sentence)
@@ -133,14 +136,18 @@ class Cli:
         return self.run(*argv_of(command, arguments))
 
 
+def make_admin() -> None:
+    for row in admin.ROWS:
+        database.database.execute_sql(row)
+
+
 class Rest:
     """Sends the request of an operation to the app, as an admin."""
 
     name = "rest"
 
     def __init__(self):
-        for row in admin.ROWS:
-            database.database.execute_sql(row)
+        make_admin()
         headers = {"Host": "localhost", "Authorization": admin.BEARER}
         self.client = falcon.testing.TestClient(create_app(), headers=headers)
 
@@ -158,6 +165,32 @@ class Rest:
             assert result.headers["content-type"] == "application/problem+json"
             return Answer(result.status_code, None, document["detail"])
         return Answer(result.status_code, document)
+
+
+class QuietHandler(wsgiref.simple_server.WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def listening():
+    """The app behind a real socket, in a thread of this process; gives its URL."""
+    server = wsgiref.simple_server.make_server(
+        "127.0.0.1", 0, create_app(), handler_class=QuietHandler
+    )
+
+    def serve():
+        server.serve_forever(poll_interval=0.01)
+        database.database.close()  # the connection of this thread
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def argv_of(command: str, arguments: dict) -> list[str]:
@@ -188,6 +221,15 @@ def cli(settings, capsys):
 @pytest.fixture
 def rest(settings):
     return Rest()
+
+
+@pytest.fixture
+def remote_cli(settings, capsys, monkeypatch):
+    """The command line of an admin who asks this database over HTTP."""
+    make_admin()
+    monkeypatch.setenv("CAELUS_TOKEN", admin.TOKEN)
+    with listening() as url:
+        yield Cli(capsys, f"--server={url}")
 
 
 @pytest.fixture(params=["rest", "cli"])

@@ -26,12 +26,13 @@ ROOT = pathlib.Path(__file__).parent.parent
 class Program:
     """`caelus` with its own settings; they are added to the environment of the tests."""
 
-    def __init__(self, **settings: str):
+    def __init__(self, *command: str, **settings: str):
         self.env = os.environ | settings | {"PYTHONPATH": str(ROOT)}
+        self.command = command or (sys.executable, "-m", "caelus")
 
     def run(self, *argv: str, timeout: float = 300) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [sys.executable, "-m", "caelus", *argv],
+            [*self.command, *argv],
             env=self.env,
             capture_output=True,
             text=True,
@@ -57,7 +58,7 @@ class Program:
 class Serving:
     def __init__(self, program: Program, argv: list[str]):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "caelus", *argv],
+            [*program.command, *argv],
             env=program.env,
             stderr=subprocess.PIPE,
             text=True,

@@ -58,6 +58,8 @@ BESIDE = {  # the routes that are not of the table; True for those that are open
     "/readyz": True,
     "/docs": True,
     "/docs/start.js": True,
+    "/docs/assets/swagger_bundle.js": True,
+    "/docs/assets/swagger_style.css": True,
     "/login/{code}": True,
     "/logout": True,
     "/openapi.json": False,
@@ -246,7 +248,10 @@ def test_what_a_user_may_not_see_is_like_a_path_that_does_not_exist(world):
 
 
 @on_sqlite
-@pytest.mark.parametrize("path", ["/nothing", "/users/1/nothing", "/login", "/docs/", "//users"])
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing", "/users/1/nothing", "/login", "/docs/", "//users", "/docs/assets/scalar.js"],
+)
 def test_who_is_nobody_is_not_even_told_what_does_not_exist(world, path):
     client = falcon.testing.TestClient(world.app, headers={"Host": "localhost"})
     for method in ("GET", "POST", "PATCH", "OPTIONS", "HEAD"):

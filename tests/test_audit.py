@@ -12,7 +12,7 @@ from caelus.api import create_app
 from caelus.cli import main
 from caelus.database import session, transaction
 from caelus.migrate import MIGRATIONS
-from caelus.models import Audit, Deployment, Event, Job, now
+from caelus.models import Audit, Deployment, Event, Job, User, now
 from caelus.operations import OPERATIONS
 from tests import admin, test_access
 
@@ -108,9 +108,32 @@ def test_an_event_that_was_slipped_in_is_found(chain):
     assert "event 6 does not follow" in verify()["fault"]
 
 
-def test_a_missing_end_of_the_chain_is_found(chain):
+def test_without_the_ends_of_the_chain_nothing_is_changed_and_the_way_out_is_told(
+    chain, surface, capsys
+):
     Audit.delete().execute()
-    assert verify()["fault"] == "the row of the table audit is gone"
+    refused = surface("create-user", email="ada@example.org")
+    assert refused.code == (503 if surface.name == "rest" else 1)
+    assert "caelus verify-audit says how to go on" in refused.sentence
+    assert User.select().where(User.id > 0).count() == 0
+    capsys.readouterr()
+    assert main(["verify-audit"]) == 1
+    told = capsys.readouterr().out
+    assert "the row of the table audit is gone; restore the database from a backup" in told
+    database.database.execute_sql(re.search("INSERT .* LIMIT 1", told)[0])
+    assert surface("create-user", email="ada@example.org").ok
+    assert verify() == {"ok": True, "events": 6, "first_id": 1, "last_id": 6}
+
+
+def test_without_the_ends_of_the_chain_a_pruned_past_counts_as_missing(chain):
+    Event.delete().where(Event.id <= 2).execute()
+    Audit.delete().execute()
+    database.database.execute_sql(audit.GO_ON)
+    assert verify()["fault"] == "events 1 to 2 are gone, or event 3 was changed"
+    Event.update(created_at=now() - 91 * DAY).where(Event.id == 3).execute()
+    with transaction():
+        audit.prune(now())
+    assert verify() == {"ok": True, "events": 2, "first_id": 4, "last_id": 5}
 
 
 def test_old_events_are_pruned_and_the_rest_stays_whole(chain):

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import socket
 import threading
 import time
@@ -135,6 +136,48 @@ def test_when_there_is_no_room_those_who_wait_longest_give_way(address, monkeypa
     assert slow[0].recv(100) == b""
     slow[-1].sendall(b"Authorization: %s\r\n\r\n" % admin.BEARER.encode())
     assert slow[-1].recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("limits", "room", "raised"),
+    [
+        ((1024, 20_000), 1998, (4096, 20_000)),
+        ((1024, -1), 1998, (4096, -1)),
+        ((1024, 1024), 462, (1024, 1024)),
+        ((256, 300), 100, (300, 300)),
+        ((50, 50), 10, (50, 50)),
+        ((-1, -1), 4096, None),
+        ((65_536, 65_536), 32_718, None),
+    ],
+)
+def test_there_are_never_more_connections_than_files(
+    database_url, monkeypatch, limits, room, raised
+):
+    asked = []
+    monkeypatch.setattr(server.resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(server.resource, "setrlimit", lambda _, wanted: asked.append(wanted))
+    assert server._room() == room
+    assert asked == ([raised] if raised else [])
+
+
+def test_bodies_in_files_of_their_own_do_not_use_up_all_files(tmp_path, database_url):
+    """300 that arrive slowly, in a shell that lets a process open 256 unless it asks for more."""
+    program = Program(CAELUS_DATA_DIR=str(tmp_path / "data"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(program.serve("--workers=0"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        address = "127.0.0.1", urllib.parse.urlsplit(running.url).port
+        begun = b"POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n"
+        for _ in range(300):
+            stack.enter_context(connect(address, begun + b"a" * 600_000))
+        started = time.monotonic()
+        assert ask(address) == (200, [])
+        assert time.monotonic() - started < 5
+        assert not any("ERROR" in line for line in running.log)
 
 
 def test_clients_that_ask_for_more_and_more_and_take_nothing_hold_no_thread(address):

@@ -43,6 +43,26 @@ def test_a_new_deployment_is_provisioning_and_has_a_job(shop, surface):
     assert surface("list-all-deployments").document == [deployment]
 
 
+def test_a_deployment_shows_what_is_done_about_it(shop, surface):
+    def shown():
+        job = surface("get-deployment", **MINE).document["open_job"]
+        return job and (job["reason"], job["status"], job["attempt"])
+
+    assert surface("create-deployment", **NEW).document["open_job"]["status"] == "queued"
+    assert shown() == ("create", "queued", 0)
+    job = jobs.claim("worker", now())
+    assert shown() == ("create", "running", 1)
+    jobs.postpone(job, "boom")
+    assert shown() == ("create", "queued", 1)
+    assert surface("get-deployment", **MINE).document["open_job"]["run_after"].endswith("Z")
+    settle()
+    assert shown() is None
+    surface("delete-deployment", **MINE)
+    assert shown() == ("delete", "queued", 0)
+    (listed,) = surface("list-all-deployments").document
+    assert listed["open_job"]["reason"] == "delete"
+
+
 def test_a_refused_deployment_leaves_nothing_behind(shop, surface):
     answer = surface("create-deployment", **NEW, user_values_json={"size": 11})
     assert answer.code in (409, 1)

@@ -1,5 +1,6 @@
 """The fence around each deployment: what it is made of, and that it is there before the chart."""
 
+import itertools
 import json
 
 import pytest
@@ -117,10 +118,36 @@ def test_limits_are_those_of_containers():
         ({"quota": {"memory": -1}}, "/isolation/quota/memory must be a quantity"),
         ({"quota": {"pods": True}}, "/isolation/quota/pods must be a quantity"),
         ({"quota": {"cpus": 1}}, "/isolation/quota/cpus is no resource; there are"),
-        ({"limits": {"memory": "1Gi"}}, "/isolation/limits/memory is not known; there are default"),
+        ({"limits": {"memory": "1Gi"}}, "/isolation/limits/memory is not known; there are min"),
         ({"limits": {"max": {"pods": 1}}}, "/isolation/limits/max/pods is no resource; there are"),
         ({"limits": {"max": {"cpu": "1 core"}}}, "/isolation/limits/max/cpu must be a quantity"),
         ({"limits": {"max": "1"}}, "/isolation/limits/max must be an object of quantities"),
+        ({"quota": {"pods": "500m"}}, "/isolation/quota/pods must be a whole number"),
+        ({"quota": {"count/jobs.batch": 1.5}}, "/isolation/quota/count~1jobs.batch must be a whol"),
+        ({"quota": {"cpu": "0.0001"}}, "/isolation/quota/cpu must be a multiple of 1m"),
+        ({"quota": {"cpu": "1n"}}, "/isolation/quota/cpu must be a multiple of 1m"),
+        ({"limits": {"min": {"cpu": "1500u"}}}, "/isolation/limits/min/cpu must be a multiple of"),
+        *(
+            ({"quota": {name: 1}}, f"/isolation/quota/{name.replace('/', '~1')} is no resource")
+            for name in (
+                "a_b/c",
+                "A/b",
+                "a/-b",
+                "a./b",
+                "a/b/c",
+                "/b",
+                "a/",
+                "hugepages-_",
+            )
+        ),
+        (
+            {"limits": {"max": {"requests.nvidia.com/gpu": 1}}},
+            "/isolation/limits/max/requests.nvidia.com~1gpu is no resource",
+        ),
+        *(
+            ({"limits": {low: {"cpu": "1001m"}, high: {"cpu": 1}}}, f"/isolation/limits/{low}/cpu")
+            for low, high in itertools.combinations(("min", "defaultRequest", "default", "max"), 2)
+        ),
     ],
 )
 @one_database
@@ -140,9 +167,15 @@ def test_a_template_that_says_nonsense_is_refused_with_the_place(surface, isolat
 @one_database
 def test_every_way_to_write_an_amount_is_taken(rest):
     amounts = {"cpu": 1.5, "memory": "1e9", "requests.cpu": "100m", "limits.memory": "0.5Ti"}
-    others = {"count/jobs.batch": 4, "requests.nvidia.com/gpu": 0, "hugepages-2Mi": "4Mi"}
-    isolation = {"quota": amounts | others, "limits": {"defaultRequest": {"cpu": ".5"}}}
-    publish(rest, isolation=isolation)
+    others = {"count/jobs.batch": "2000m", "requests.nvidia.com/gpu": 0, "hugepages-2Mi": "4Mi"}
+    more = {"pods": "1k", "secrets": 5.0, "requests.memory": "5.", "ephemeral-storage": "1E"}
+    limits = {
+        "min": {"cpu": "1e-1", "nvidia.com/gpu": 0},
+        "defaultRequest": {"cpu": ".5", "memory": "0.5Gi", "hugepages-2Mi": "2Mi"},
+        "default": {"cpu": "500m", "memory": "512Mi", "nvidia.com/gpu": 1},
+        "max": {"memory": "1e9"},
+    }
+    publish(rest, isolation={"quota": amounts | others | more, "limits": limits})
 
 
 @pytest.mark.parametrize(
@@ -150,6 +183,7 @@ def test_every_way_to_write_an_amount_is_taken(rest):
     [
         ("POD_SECURITY", "high", "CAELUS_POD_SECURITY must be one of privileged, baseline, restr"),
         ("NETWORK", "closed", "CAELUS_NETWORK must be one of isolated, open"),
+        ("INGRESS_NAMESPACES", ",", "CAELUS_INGRESS_NAMESPACES must name one namespace at least"),
         ("INGRESS_NAMESPACES", "edge,Traefik", "CAELUS_INGRESS_NAMESPACES: 'Traefik' can't name a"),
         ("PRIVATE_RANGES", "10.0.0.1/8", "CAELUS_PRIVATE_RANGES: 10.0.0.1/8 has host bits set"),
         ("PRIVATE_RANGES", "home", "CAELUS_PRIVATE_RANGES: 'home' does not appear to be an IPv4"),
@@ -159,6 +193,7 @@ def test_every_way_to_write_an_amount_is_taken(rest):
         ("QUOTA", '{"pods": NaN}', "CAELUS_QUOTA: /pods must be a quantity"),
         ("LIMITS", '{"max": {"cpu": "x"}}', "CAELUS_LIMITS: /max/cpu must be a quantity"),
         ("LIMITS", "null", "CAELUS_LIMITS must be an object"),
+        ("LIMITS", '{"min": {"cpu": 2}, "max": {"cpu": 1}}', "CAELUS_LIMITS: /min/cpu must not be"),
     ],
 )
 def test_a_site_that_says_nonsense_does_not_start(name, value, said):
@@ -304,6 +339,32 @@ def test_a_fence_that_cannot_be_applied_stops_the_install(rest, scene):
     assert not any(call.startswith("helm") for call in scene.calls())
 
 
+INVALID = 'LimitRange "caelus-fence" is invalid: '
+TOO_MUCH = (
+    "spec.limits[0].default[cpu]: Invalid value: resource.Quantity{i:resource.int64Amount{value:1, "
+    'scale:0}, s:"1", Format:"DecimalSI"}: default value 2 is greater than max value 1'
+)
+
+
+@one_database
+@pytest.mark.parametrize("said", [INVALID + TOO_MUCH, f"{INVALID}[{TOO_MUCH}, {TOO_MUCH}]"])
+@pytest.mark.parametrize("scene", ["4"], indirect=True)
+def test_a_fence_that_the_cluster_does_not_take_as_it_is_has_a_cause_of_its_own(rest, scene, said):
+    """Where a newer Kubernetes has one rule more, say."""
+    publish(rest, isolation={"limits": LIMITS})
+    scene.api.intercept = lambda method, path, query: (
+        ApiError(422, "Invalid", said) if "limitranges/" in path else None
+    )
+    rest("create-deployment", user_id=1, desired_template_id=1, domainname="a.example.org")
+    failed = scene.reconcile()
+    assert (failed.status, failed.cause["code"]) == ("error", "fence_rejected")
+    assert failed.cause["object"] == "LimitRange caelus-fence"
+    assert failed.last_error == (
+        "LimitRange caelus-fence: the cluster does not take it as it is "
+        "(spec.limits[0].default[cpu])"
+    )
+
+
 @one_database
 @pytest.mark.parametrize(
     ("harm", "difference"),
@@ -412,3 +473,27 @@ def test_a_rollback_finds_the_fence_that_its_pods_need(rest, scene, tmp_path):
     assert pod["spec"]["containers"][0]["securityContext"] == {"privileged": True}
     Job.update(status="failed").execute()
     assert drift.sweep(scene.tools) == 0, "a failed deployment has the fence of what runs"
+
+
+@one_database
+@pytest.mark.parametrize("scene", ["4"], indirect=True)
+def test_the_fence_of_what_failed_is_looked_at_too(rest, scene):
+    publish(rest)
+    uid = deploy(rest, scene)
+    failing = another_template(rest, values={"image": "never:1"}, isolation={"quota": QUOTA})
+    assert update(rest, scene, failing).status == "error"
+    Job.update(status="failed").execute()
+    scene.run("kubectl", "delete", "networkpolicy", "caelus-fence", "--namespace", uid)
+    assert drift.sweep(scene.tools) == 1
+    assert told() == [f"NetworkPolicy caelus-fence of namespace {uid} is missing"]
+    assert scene.reconcile().status == "error"
+    assert live_kinds(scene, uid) == {"NetworkPolicy"}, "the former one, as before the update"
+    Job.update(status="failed").execute()
+    assert drift.sweep(scene.tools) == 0
+    kept = another_template(
+        rest, values={"image": "never:1"}, isolation={"quota": QUOTA}, on_upgrade_failure="keep"
+    )
+    assert update(rest, scene, kept).status == "error"
+    Job.update(status="failed").execute()
+    assert live_kinds(scene, uid) == {"NetworkPolicy", "ResourceQuota"}
+    assert drift.sweep(scene.tools) == 0, "nobody has changed the newer one"

@@ -1,15 +1,20 @@
 """A proxy that has authenticated the user: believed where it is trusted, and nowhere else."""
 
+import concurrent.futures
+
 import falcon.testing
 import pytest
 
-from caelus import config
+from caelus import arrivals, config, sessions
 from caelus.api import create_app
+from caelus.arrivals import Arrivals
+from caelus.database import session, transaction
 from caelus.errors import ConfigError
 from caelus.models import Event, User
 
 PROXY, OTHER = "10.1.2.3", "192.0.2.9"
 HEADER = "X-Auth-Request-Email"
+EVERY_SECOND = ",".join(f"{n}.0.0.0/8" for n in range(0, 256, 2))
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -112,6 +117,63 @@ def test_a_session_that_is_over_does_not_keep_the_proxys_users_out(behind):
     assert answer.status_code == 200
 
 
+def test_the_proxys_word_comes_before_a_session(behind, settings):
+    client = behind()
+    with session(), transaction():
+        cookie = f"caelus_session={sessions.create(User.get_by_id(2))}"
+    assert me(client, "ada@example.org", Cookie=cookie).json["email"] == "ada@example.org"
+    assert me(client, "eve@example.org", Cookie=cookie).status_code == 403
+    assert me(client, "ada@example.org", OTHER, Cookie=cookie).json["email"] == "root@example.org"
+
+
+def logins() -> list[tuple]:
+    found = Event.select().where(Event.type == "logged_in").order_by(Event.id)
+    return [(event.actor, event.address) for event in found]
+
+
+def test_a_first_request_from_an_address_is_a_login(behind):
+    client = behind()
+    for address in ("198.51.100.7", "198.51.100.7", "198.51.100.8", "198.51.100.7"):
+        me(client, "ada@example.org", X_Forwarded_For=address)
+    me(client, "root@example.org", X_Forwarded_For="198.51.100.7")
+    me(client, "eve@example.org")  # refused
+    assert logins() == [
+        ("ada@example.org", "198.51.100.7"),
+        ("ada@example.org", "198.51.100.8"),
+        ("root@example.org", "198.51.100.7"),
+    ]
+    message = Event.get(Event.type == "logged_in").message
+    assert message == "ada@example.org logged in by the proxy"
+
+
+def test_many_requests_at_once_are_one_login(behind):
+    client = behind()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda _: me(client, "ada@example.org").status_code, range(8))
+        assert set(answers) == {200}
+    assert len(logins()) == 1
+
+
+def test_who_comes_again_the_next_day_logs_in_again(behind):
+    clock = [1000.0]
+    seen = Arrivals(lambda: clock[0])
+    for hours in (0, 23, 25):
+        clock[0] = 1000.0 + 3600 * hours
+        seen.note(User.get_by_id(1), "192.0.2.1")
+    assert len(logins()) == 2
+
+
+def test_no_number_of_addresses_takes_all_memory(behind, monkeypatch):
+    monkeypatch.setattr(arrivals, "REMEMBERED", 3)
+    seen = Arrivals()
+    for number in (1, 2, 3, 4, 4, 1):
+        seen.note(User.get_by_id(1), f"192.0.2.{number}")
+    for number in range(5):  # of one network
+        seen.note(User.get_by_id(1), f"2001:db8::{number}")
+    assert len(seen._seen) == 3
+    assert len(logins()) == 6
+
+
 def test_changes_need_the_word_of_caelus_own_page(behind):
     client = behind()
     for headers, status in (({}, 403), ({"Sec-Fetch-Site": "same-origin"}, 201)):
@@ -128,6 +190,13 @@ def test_changes_need_the_word_of_caelus_own_page(behind):
         (PROXY, "203.0.113.5, 198.51.100.7, 10.1.2.9", "198.51.100.7"),
         (PROXY, "10.1.2.9", "10.1.2.9"),
         (PROXY, "198.51.100.7, nonsense", PROXY),
+        (PROXY, "198.51.100.7:5678", "198.51.100.7"),
+        (PROXY, "198.51.100.7:1, 10.1.2.9:80, [2001:db8::9]:443", "198.51.100.7"),
+        (PROXY, "[2001:db8:1::7]:80", "2001:db8:1::7"),
+        (PROXY, "[2001:db8:1::7]", "2001:db8:1::7"),
+        (PROXY, "2001:db8:1::7", "2001:db8:1::7"),
+        (PROXY, "198.51.100.7:http", PROXY),
+        (PROXY, "[]:80", PROXY),
         (PROXY, "", PROXY),
         (OTHER, "198.51.100.7", OTHER),
     ],
@@ -149,6 +218,11 @@ def test_events_say_where_the_client_is(behind, peer, forwarded, address):
         ({"TRUSTED_PROXIES": "0.0.0.0/1, 128.0.0.0/1"}, "0.0.0.0/0 takes in too much"),
         ({"TRUSTED_PROXIES": "10.0.0.0/8,11.0.0.0/8"}, "10.0.0.0/7 takes in too much"),
         ({"TRUSTED_PROXIES": "2000::/3"}, "2000::/3 takes in too much"),
+        ({"TRUSTED_PROXIES": EVERY_SECOND}, "all of it together takes in too much"),
+        ({"TRUSTED_PROXIES": "10.0.0.0/8,12.0.0.0/8"}, "all of it together takes in too much"),
+        ({"TRUSTED_PROXIES": "2001::/16 ,2003::/16"}, "all of it together takes in too much"),
+        ({"TRUSTED_PROXIES": "::ffff:0:0/96"}, "0.0.0.0/0 takes in too much"),
+        ({"TRUSTED_PROXIES": "::ffff:0.0.0.0/97,128.0.0.0/1"}, "0.0.0.0/0 takes in too much"),
         ({"TRUSTED_PROXIES": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),
         ({"TRUSTED_PROXIES": "proxy"}, "'proxy' does not appear to be"),
         ({"AUTH_HEADER": "Remote-Email"}, "CAELUS_TRUSTED_PROXIES names nobody"),
@@ -168,11 +242,16 @@ def test_a_setting_that_would_open_the_door_is_refused(database_url, setting, to
 
 
 def test_narrow_ranges_are_taken(database_url):
-    ranges = "10.0.0.0/8, 192.0.2.1,2001:db8::/32 , ::1"
+    private = "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10"
+    ranges = f"{private}, 192.0.2.1,2001:db8::/32 , ::1, ::ffff:198.51.100.0/120"
     loaded = config.load({"CAELUS_TRUSTED_PROXIES": ranges})
     assert [str(network) for network in loaded.trusted_proxies] == [
         "10.0.0.0/8",
+        "100.64.0.0/10",
+        "172.16.0.0/12",
         "192.0.2.1/32",
+        "192.168.0.0/16",
+        "198.51.100.0/24",
         "::1/128",
         "2001:db8::/32",
     ]

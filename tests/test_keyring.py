@@ -184,6 +184,61 @@ def test_a_lost_key_is_told_by_its_id_and_no_other_is_made(shop, cli, key_file):
     assert deploy(shop, "b.example.org").ok
 
 
+def test_another_key_does_not_come_into_use_beside_a_lost_one(shop, cli, key_file):
+    """Not even for what has nothing to do with what the lost one encrypted."""
+    (lost,) = keyring.fingerprints()
+    other = {"chart_ref": "oci://registry.example.org/other", "chart_version": "1.0.0"}
+    secret = other | {"values_schema_json": VALUES_SCHEMA, "default_values_json": {"smtp": "x"}}
+    for text in (new_key(), None):
+        key_file.unlink()
+        if text:
+            key_file.touch(0o600)
+            key_file.write_text(text)
+        answer = shop("create-template", product_id=1, **secret)
+        assert answer.code == 503
+        assert f"with key {lost}, which {key_file} does not hold; put that key" in answer.sentence
+        assert shop("create-template", product_id=1, **other).code == (201 if text else 409)
+    assert not key_file.exists()
+
+
+def test_once_nothing_needs_a_lost_key_any_more_another_is_made(shop, cli, key_file):
+    (lost,) = keyring.fingerprints()
+    key_file.unlink()
+    Job.update(status="done").execute()
+    assert shop("forget-deployment", user_id=1, deployment_id=1).ok
+    assert shop("delete-template", product_id=1, template_id=1).ok
+    fields = {"chart_ref": "oci://registry.example.org/notes", "chart_version": "1.0.0"}
+    schema = {"values_schema_json": VALUES_SCHEMA}
+    assert shop("create-template", product_id=1, **fields, **schema).ok
+    assert shop(
+        "create-deployment", user_id=1, desired_template_id=2, domainname="b.example.org"
+    ).ok
+    assert keyring.fingerprints() != [lost]
+    answer = cli.run("rotate-key").document
+    assert (answer["templates"], answer["deployments"]) == (0, 1)
+
+
+@pytest.mark.parametrize("command", [["serve", "--port=0"], ["reconcile"]])
+def test_a_lost_key_is_told_at_the_start(shop, key_file, tmp_path, command):
+    (lost,) = keyring.fingerprints()
+    Job.update(status="done").execute()
+    key_file.write_text(new_key())
+    program = Program(CAELUS_HELM="/nowhere", CAELUS_KUBECTL="/nowhere")
+    if command == ["reconcile"]:
+        told = program.run(*command).stderr
+    else:
+        with program.serve() as server:
+            assert server.ask("GET", "/users")[0] == 200
+        told = "\n".join(server.log)
+    assert told.count("WARNING") == 1
+    assert f"are encrypted with key {lost}, which {key_file} does not hold" in told
+
+
+def test_the_right_key_is_not_told_of(shop):
+    secretvalues.check_keys()
+    assert deploy(shop, "b.example.org").ok
+
+
 def test_a_reconcile_without_the_key_fails_with_its_cause_and_heals(shop, key_file, settings):
     away = key_file.with_name("away")
     key_file.rename(away)
@@ -308,6 +363,20 @@ def test_rotation_beside_writers_leaves_every_secret_readable(shop):
     assert key_ids() == set(keyring.fingerprints())
     for row in Deployment.select().order_by(Deployment.id):
         assert final(row.id)["user"]["password"].startswith(CANARY)
+
+
+def test_a_key_file_elsewhere_stays_there(shop, cli, key_file, tmp_path):
+    kept = tmp_path / "mounted" / "key"
+    kept.parent.mkdir()
+    key_file.rename(kept)
+    key_file.symlink_to(kept)
+    values, before = final(), kept.read_text()
+    assert cli.run("rotate-key").ok
+    assert key_file.readlink() == kept
+    assert kept.read_text() not in ("", before)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert [path.name for path in kept.parent.iterdir()] == ["key"]
+    assert final() == values
 
 
 def test_nothing_is_changed_where_a_secret_cannot_be_decrypted(shop, cli, key_file):

@@ -123,19 +123,6 @@ def test_a_helm_that_repairs_what_failed_is_left_alone(rest, scene):
 
 
 @one_database
-def test_a_failure_before_our_helm_starts_rolls_nobody_else_back(rest, scene):
-    publish(rest, "busybox", "busybox:2")
-    Template.update(chart_ref="/nonexistent/chart").where(Template.id == 2).execute()
-    uid = deploy(rest, scene)
-    rest("update-deployment", **PATH, desired_template_id=2)
-    with somebody_starts_helm_at_the_second_look(scene, uid) as other:
-        assert scene.reconcile().cause["code"] == "chart_not_found"
-    assert (other[0].poll(), told("rolled_back")) == (None, [])
-    assert status(scene, uid) == "pending-upgrade"
-    other[0].terminate()
-
-
-@one_database
 def test_an_attempt_that_fails_before_its_helm_makes_nobody_elses_lock_its_own(rest, scene):
     publish(rest, "busybox", "fail:1")
     uid = deploy(rest, scene)
@@ -156,6 +143,8 @@ def test_a_helm_that_starts_while_ours_looks_for_its_chart_is_left_alone(rest, s
     rest("update-deployment", **PATH, desired_template_id=2)
     with somebody_starts_helm_at_the_second_look(scene, uid) as other:
         assert scene.reconcile().cause["code"] == "chart_not_found"
+    assert (other[0].poll(), told("rolled_back")) == (None, [])
+    assert status(scene, uid) == "pending-upgrade"
     Deployment.update(acting_until=now()).execute()  # as if that had taken so long
     due_at_once()
     assert scene.reconcile().cause["code"] == "release_busy"

@@ -4,7 +4,7 @@ import pytest
 
 from caelus.errors import Conflict
 from caelus.marks import generated_places, outermost, secret_places, with_generated
-from caelus.validation import check_schema
+from caelus.references import check_schema
 
 PASSWORD = {"type": "string", "format": "password"}
 SECRET = {"writeOnly": True}

@@ -50,7 +50,7 @@ class Walker:
     def __init__(self, client):
         self.client = client
 
-    def __call__(self, command: str, *ids, query="", body=None, raw=None):
+    def __call__(self, command: str, *ids, query="", body=None, raw=None, headers=None):
         """Status and document of the answer."""
         operation = BY_COMMAND[command]
         place = ("paths", operation.path, operation.method.lower())
@@ -61,7 +61,8 @@ class Walker:
             operation.path.format(**dict(zip(operation.ids, ids, strict=True))),
             query_string=query,
             body=json.dumps(body) if body is not None else raw,
-            headers={} if raw is body is None else {"Content-Type": "application/json"},
+            headers=({} if raw is body is None else {"Content-Type": "application/json"})
+            | (headers or {}),
         )
         answer = described(operation)["responses"][str(result.status_code)]
         if "content" not in answer:
@@ -115,7 +116,8 @@ def test_an_operation_is_described_as_the_table_has_it(operation):
     names = {(p["name"], p["in"]) for p in told["parameters"]}
     properties = operation.input["properties"]
     query = set() if operation.changes else {(name, "query") for name in properties}
-    assert names == {(name, "path") for name in operation.ids} | query
+    header = {("Prefer", "header")} if operation.status == 204 else set()
+    assert names == {(name, "path") for name in operation.ids} | query | header
     assert ("requestBody" in told) == (operation.changes and bool(properties))
 
 
@@ -217,6 +219,24 @@ def test_changes_at_the_end_of_the_walk_are_as_documented(shop, walk):
     assert walk("delete-user", 1) == (204, None)
 
 
+@pytest.mark.parametrize(
+    "prefer",
+    [
+        "return=representation",
+        'wait=5, Return="representation"; x=y',
+        "respond-async,return = representation",
+    ],
+)
+def test_what_is_deleted_is_shown_to_who_prefers_it(shop, walk, prefer):
+    _, template = walk("get-template", 1, 2)
+    assert walk("delete-template", 1, 2, headers={"Prefer": prefer}) == (200, template)
+
+
+@pytest.mark.parametrize("prefer", ["return=minimal", "return=representations", "x;return=representation", ""])
+def test_what_is_deleted_is_not_shown_to_others(shop, walk, prefer):
+    assert walk("delete-template", 1, 2, headers={"Prefer": prefer}) == (204, None)
+
+
 def test_a_deployment_with_all_its_fields_is_as_documented(shop, walk):
     shop("create-deployment", user_id=1, **NEW)
     Job.update(status="failed", last_error="x", locked_by="w", locked_at=now()).execute()
@@ -279,3 +299,36 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(client):
     sources = {word for rule in policy.split(";") for word in rule.split()[1:]}
     assert sources <= {"'self'", "'none'", "'unsafe-inline'", "data:"}
     assert "script-src" not in policy
+
+
+# What is served beside the operations
+
+ASSETS = ("/docs/assets/swagger_bundle.js", "/docs/assets/swagger_style.css")
+PAGES = ("/", "/docs", "/docs/start.js", *ASSETS, "/openapi.json", "/me", "/healthz", "/readyz")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_head_is_get_without_a_body_and_nothing_else_is_answered(rest, path):
+    got, head = rest.client.simulate_get(path), rest.client.simulate_head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers == got.headers
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        answer = rest.client.simulate_request(method, path)
+        assert (answer.status_code, answer.json["title"]) == (405, "Method not allowed")
+
+
+@pytest.mark.parametrize("path", ASSETS)
+def test_a_browser_is_told_that_it_has_an_asset_already(rest, path):
+    got = rest.client.simulate_get(path)
+    assert got.headers["cache-control"] == "no-cache"
+    assert int(got.headers["content-length"]) == len(got.content) > 10_000
+    for known, status in ((got.headers["etag"], 304), ("*", 304), ('"x"', 200)):
+        for method in ("GET", "HEAD"):
+            again = rest.client.simulate_request(method, path, headers={"If-None-Match": known})
+            assert again.status_code == status
+            assert again.headers["etag"] == got.headers["etag"]
+
+
+@pytest.mark.parametrize("name", ["", "scalar.js", "url.json", "__init__.py", "swagger_bundle.js/"])
+def test_nothing_else_of_the_assets_package_is_served(rest, name):
+    assert rest.client.simulate_get(f"/docs/assets/{name}").status_code == 404

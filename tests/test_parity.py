@@ -1,4 +1,4 @@
-"""REST and CLI are the same operations: the same documents, the same sentences."""
+"""REST, CLI and remote CLI are the same operations: the same documents, the same sentences."""
 
 import re
 
@@ -82,19 +82,22 @@ def fill(rest) -> None:
 
 
 @pytest.mark.parametrize(("command", "arguments"), SAME)
-def test_both_surfaces_answer_the_same(settings, rest, cli, command, arguments):
+def test_all_surfaces_answer_the_same(settings, rest, cli, remote_cli, command, arguments):
     fill(rest)
     by_rest = rest(command, **arguments)
     by_cli = cli(command, **arguments)
+    assert remote_cli(command, **arguments) == by_cli
     assert by_cli.document == by_rest.document
     assert by_cli.sentence == by_rest.sentence
     assert by_cli.code == (0 if by_rest.ok else 1)
     assert by_rest.ok or by_rest.sentence
 
 
+@pytest.mark.parametrize("way", ["cli", "remote_cli"])
 @pytest.mark.parametrize("command", [o.command for o in OPERATIONS if o.changes])
-def test_a_change_by_either_surface_makes_the_same_document(settings, rest, cli, command):
-    """The first change by REST, a like one by the CLI: alike but for ids, names and times."""
+def test_a_change_by_any_surface_makes_the_same_document(settings, rest, request, command, way):
+    """The first change by REST, a like one by a CLI: alike but for ids, names and times."""
+    cli = request.getfixturevalue(way)
     rows = {
         "create-user": [{"email": "c1@example.org"}, {"email": "c2@example.org"}],
         "update-user": [{"user_id": 2, "is_admin": True}] * 2,
@@ -165,6 +168,7 @@ def test_each_argument_can_be_given_on_the_command_line():
                 continue
             (option,) = argv_of(operation.command, {name: "x"})[1:]
             assert option.partition("=")[0] in operation.usage
-        for option in set(re.findall(r"--[a-z-]+", operation.usage)):
+        waiting = {"--wait", "--timeout"} if operation.waits else set()
+        for option in set(re.findall(r"--[a-z-]+", operation.usage)) - waiting:
             name = operation.words.get(option, option[2:].replace("-", "_"))
             assert name.replace("_file", "_json") in names, (operation.command, option)

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import sys
 import pytest
 import yaml
 
-from caelus import drift, rbac
+from caelus import doctor, drift, rbac
 from caelus.cli import main
 from caelus.models import Deployment, Job, now
 from caelus.process import Tools
@@ -27,6 +28,10 @@ ALL_PODS = {"selector": {"matchLabels": LABELS}}
 TARGET = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "{{ .Release.Name }}"}
 ROLE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "{{ .Release.Name }}"}
 RULE = {"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "list", "watch"]}
+SHOWN = {
+    "the default class standard deletes a volume's data with its claim, and so with its deployment",
+    "nginx; none is the default, so charts' values must name it",
+}
 HTTP = [{"name": "http", "port": 80}]
 
 
@@ -58,6 +63,25 @@ def every_kind() -> list[dict]:
     ]
     changing = {"version": "{{ .Values.version }}"}
     return [obj | {"metadata": obj["metadata"] | {"labels": changing}} for obj in found]
+
+
+def ordinary_role() -> dict:
+    """Rules that widely used charts have: for leader election, clustering, jobs on demand."""
+    lead = ["get", "list", "watch", "create", "update", "patch", "delete"]
+    rules = [
+        ("", ["configmaps"], lead),
+        ("", ["events"], ["create", "patch"]),
+        ("", ["endpoints", "services"], ["get", "list", "watch"]),
+        ("", ["pods", "persistentvolumeclaims"], [*lead, "deletecollection"]),
+        ("", ["pods/log", "pods/status"], ["get", "list", "watch"]),
+        ("", ["secrets"], ["get", "create", "update"]),
+        ("batch", ["jobs"], lead),
+        ("coordination.k8s.io", ["leases"], lead),
+        ("discovery.k8s.io", ["endpointslices"], ["list", "watch"]),
+        ("events.k8s.io", ["events"], ["create", "patch"]),
+    ]
+    spelled = [{"apiGroups": [g], "resources": r, "verbs": v} for g, r, v in rules]
+    return named("Role", "rbac.authorization.k8s.io/v1", rules=spelled)
 
 
 IMAGE = {"name": "app", "image": "{{ .Values.image }}"}
@@ -97,7 +121,11 @@ def cluster(directory, major: str, settings):
 
 
 def printed() -> set[Asked]:
-    return {asked for obj in rbac.objects() if "rules" in obj for asked in granted_by(obj)}
+    """What Caelus may do by itself."""
+    (role,) = (
+        obj for obj in rbac.objects() if "rules" in obj and obj["metadata"]["name"] == "caelus"
+    )
+    return granted_by(role)
 
 
 IMAGES = ("busybox", "busybox", "never:1", "fail:1", "busybox")  # of templates 1 to 5
@@ -138,6 +166,7 @@ def live_through(rest, scene, product_id: int, chart: str) -> None:
     assert len(told("rolled_back")) == 2 * product_id
     look_for_drift(scene, product_id)
     lock(scene, product_id, chart)
+    look_whether_all_is_well(scene)
     rest("update-deployment", **mine, domainname=f"x{domain}")
     assert outcome(scene) == "ready"
     assert len(told("unlocked")) == product_id
@@ -175,6 +204,13 @@ def look_for_drift(scene, deployment_id: int) -> None:
     tomorrow = now() + datetime.timedelta(days=1)
     assert drift.compare_next(scene.tools, tomorrow) == 1
     assert outcome(scene) == "ready"
+
+
+def look_whether_all_is_well(scene) -> None:
+    found = {check.name: check for check in doctor.checks(scene.tools.config, scene.tools)}
+    assert found["permissions"].status == "ok"
+    assert found["locks"].status == "warning"
+    assert {found[name].detail for name in ("storage", "ingress")} == SHOWN
 
 
 def lock(scene, deployment_id: int, chart: str) -> None:
@@ -227,7 +263,8 @@ def test_a_deployment_lives_in_its_fence_by_the_printed_account(major, tmp_path)
             CAELUS_DRIFT_INTERVAL="2",
         )
         server = stack.enter_context(program.serve())
-        templates(server, make_chart(tmp_path / "node", of_pods("Deployment", PRIVILEGED)))
+        privileged = make_chart(tmp_path / "node", of_pods("Deployment", PRIVILEGED))
+        templates(server, privileged, make_chart(tmp_path / "role", ordinary_role()))
         uid, path = create(server, 1)
         assert server.wait_for(path, "ready", "error")["last_error"] is None
         server.ask("PUT", path, {"desired_template_id": 2})
@@ -239,12 +276,15 @@ def test_a_deployment_lives_in_its_fence_by_the_printed_account(major, tmp_path)
         wait_until(lambda: "drift done" in messages(server, path), 120)
         assert admin.kubectl("get", *policy)["metadata"]["uid"] != was
 
+        granting = create(server, 4)[1]
+        assert server.wait_for(granting, "ready", "error")["last_error"] is None
+
         other, privileged = create(server, 3)
         refused = server.wait_for(privileged, "ready", "error")
         assert (refused["status"], refused["cause"]["code"]) == ("error", "admission_denied")
         assert refused["cause"]["object"].startswith(f"ReplicaSet {other}-")
         assert "privileged" in refused["last_error"]
-        for one in (path, privileged):
+        for one in (path, privileged, granting):
             server.ask("DELETE", one)
             assert server.wait_for(one, "deleted", "error")["status"] == "deleted"
         assert admin.kubectl("get", "namespace", uid) is None
@@ -261,14 +301,15 @@ PRIVILEGED = {
 }
 
 
-def templates(server, privileged: str) -> None:
-    """User 1, product 1, and templates: 1 and 2 good, 3 with a pod that is not let in."""
+def templates(server, privileged: str, granting: str) -> None:
+    """User 1, product 1, and templates: 1, 2 and 4 good, 3 with a pod that is not let in."""
     server.ask("POST", "/users", {"email": "ada@example.org"})
     server.ask("POST", "/products", {"name": "App"})
     for version, chart, values in (
         ("1", str(CHART), {}),
         ("2", str(CHART), {"replicas": 2}),
         ("3", privileged, {}),
+        ("4", granting, {}),
     ):
         fields = {"chart_ref": chart, "chart_version": version, "default_values_json": values}
         fields["health_timeout_sec"] = TIMEOUT
@@ -315,10 +356,44 @@ def test_a_chart_cannot_give_its_pods_more_than_caelus_has(rest, scene, tmp_path
     more = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}
     role = named("Role", "rbac.authorization.k8s.io/v1", rules=[more])
     deploy(rest, make_chart(tmp_path / "app", role))
-    assert "attempting to grant RBAC permissions not currently held" in outcome(scene)
+    refusal = outcome(scene)
+    rule = '{APIGroups:[""], Resources:["nodes"], Verbs:["list"]}'
+    assert refusal.endswith(f"grants what Caelus itself may not do: {rule}")
     deployment = Deployment.get()
     assert deployment.cause["code"] == "admission_denied"
     assert deployment.cause["object"] == f"Role {deployment.deployment_uid}"
+
+
+@one_database
+@pytest.mark.parametrize("scene", ["4"], indirect=True)
+def test_a_chart_can_give_its_pods_what_ordinary_charts_do(rest, scene, tmp_path):
+    deploy(rest, make_chart(tmp_path / "app", ordinary_role()))
+    assert outcome(scene) == "ready"
+
+
+@one_database
+@pytest.mark.parametrize("scene", ["4"], indirect=True)
+def test_what_a_role_grants_beyond_that_is_given_to_caelus_as_the_guide_says(rest, scene, tmp_path):
+    text = (ROOT / "docs" / "isolation.md").read_text()
+    (example,) = [
+        part for part in re.findall("```yaml\n(.*?)```", text, re.DOTALL) if "exec" in part
+    ]
+    (tmp_path / "more.yaml").write_text(example)
+    more = {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}
+    role = named("Role", "rbac.authorization.k8s.io/v1", rules=[more])
+    deploy(rest, make_chart(tmp_path / "app", role))
+    assert "grants what Caelus itself may not do" in outcome(scene)
+    scene.run("kubectl", "apply", "--filename", str(tmp_path / "more.yaml"))
+    Job.update(run_after=now()).execute()
+    assert outcome(scene) == "ready"
+
+
+def test_what_charts_can_give_is_nothing_of_the_clusters():
+    handed_on = {asked for obj in rbac.objects() if "rules" in obj for asked in granted_by(obj)}
+    assert {one.verb for one in handed_on} & {"*", "bind", "escalate", "impersonate"} == set()
+    own = {one for one in handed_on if one.group == "rbac.authorization.k8s.io"}
+    assert own <= printed()
+    assert {one.resource for one in handed_on - printed()} & {"namespaces", "nodes", "*"} == set()
 
 
 def test_what_is_printed_is_comments_and_yaml(settings, capsys):

@@ -1,5 +1,6 @@
 """`caelus serve` and `caelus reconcile --watch` as processes: start, wake-up, stop."""
 
+import datetime
 import pathlib
 import signal
 import socket
@@ -9,7 +10,7 @@ import sys
 import pytest
 
 from caelus import causes, worker
-from caelus.models import Deployment, Job
+from caelus.models import Deployment, Event, Job, LoginLink, Session, now
 from caelus.process import Tools
 from tests import admin
 from tests.program import Program, wait_until
@@ -53,6 +54,16 @@ def test_with_no_workers_it_only_serves(program):
         assert server.ask("POST", "/users/1/deployments", NEW)[0] == 201
     (job,) = program.yaml("list-jobs")
     assert job["status"] == "queued"
+
+
+def test_with_no_workers_what_is_old_is_forgotten_all_the_same(shop, program):
+    long_ago = now() - 91 * datetime.timedelta(days=1)
+    Session.create(user=1, hash="x", expires_at=long_ago, last_seen_at=long_ago)
+    LoginLink.create(user=1, hash="x", expires_at=long_ago)
+    Event.update(created_at=long_ago).where(Event.id == 1).execute()
+    with program.serve("--workers=0"):
+        wait_until(lambda: Session.select().count() + LoginLink.select().count() == 0)
+        wait_until(lambda: Event.get_or_none(id=1) is None)
 
 
 def test_a_job_of_another_process_is_found(program):

@@ -44,6 +44,15 @@ SAID = {
             "the chart's schema refuses /image: got number, want string",
         ),
         (
+            'The LimitRange "caelus-fence" is invalid: \n'
+            '* spec.limits[0].defaultRequest[cpu]: Invalid value: resource.Quantity{s:"2"}: a '
+            "request value 2 is greater than max value 1\n"
+            '* spec.limits[0].default[cpu]: Invalid value: resource.Quantity{s:"1"}: default\n',
+            "LimitRange caelus-fence",
+            "LimitRange caelus-fence: the cluster does not take it as it is "
+            "(spec.limits[0].defaultRequest[cpu])",
+        ),
+        (
             f"{REFUSED}- ingress.hosts.0: host is required\n",
             "/ingress/hosts/0",
             "the chart's schema refuses /ingress/hosts/0: host is required",

@@ -106,7 +106,7 @@ def _selected(store, target, request):
 def _create(store, target, request):
     obj = _decode(target, request)
     if target.resource == ACCESS_REVIEWS:
-        return Answer(201, obj | {"status": {"allowed": True}})
+        return Answer(201, obj | {"status": access.review(store, request, obj)})
     return Answer(201, store.create(target.resource, target.namespace, obj, request.dry_run))
 
 

@@ -1,0 +1,62 @@
+"""A connection that can't change the database: to look at one that may be damaged, older or in use.
+
+It leaves the connection of the program alone, makes no file and upgrades nothing. Queries of models
+go by it where they are told to: `query.execute(opened)`.
+"""
+
+import contextlib
+import datetime
+import pathlib
+import urllib.parse
+from collections.abc import Iterator
+
+import peewee
+
+from caelus import database
+from caelus.config import Config
+
+LOCK_SECONDS = 5
+STATEMENT_SECONDS = 8
+
+
+@contextlib.contextmanager
+def connection(config: Config) -> Iterator[peewee.Database]:
+    """Open the database, for this thread.
+
+    Raises ConfigError for a URL that can't be used, peewee.DatabaseError for what does not open.
+    """
+    opened = _sqlite(config) if config.is_sqlite else database.postgres(config.database_url, 1)
+    try:
+        opened.connect()
+        yield opened
+    finally:
+        opened.close()
+        if not config.is_sqlite:
+            opened.close_all()
+
+
+def is_quiet(path: pathlib.Path) -> bool:
+    """Whether no process has the SQLite file open, nor left its log behind."""
+    return not any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+
+
+def _sqlite(config: Config) -> peewee.SqliteDatabase:
+    path = database.sqlite_path(config.database_url)
+    # Without `immutable` it would make a log, and leave it behind.
+    options = "mode=ro&immutable=1" if is_quiet(path) else "mode=ro"
+    place = f"file:{urllib.parse.quote(str(path))}?{options}"
+    return peewee.SqliteDatabase(place, uri=True, timeout=LOCK_SECONDS)
+
+
+def settle(opened: peewee.Database) -> None:
+    """Bound what Postgres may take for a statement, and let it refuse all that changes."""
+    opened.execute_sql(f"SET statement_timeout = {STATEMENT_SECONDS * 1000}")
+    opened.execute_sql("SET default_transaction_read_only = on")
+
+
+def clock(opened: peewee.Database) -> datetime.datetime:
+    """The time by the clock that all processes on this database share, as `database.clock`."""
+    if isinstance(opened, peewee.SqliteDatabase):
+        return datetime.datetime.now(datetime.UTC)
+    (at,) = opened.execute_sql("SELECT clock_timestamp()").fetchone()
+    return at.astimezone(datetime.UTC)

@@ -1,0 +1,117 @@
+"""What is handed out: one binary, a zipapp, and the wheel in it; each does the main job."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from tests.kube import KubeServer
+from tests.program import ROOT, Program, Serving, wait_until
+from tests.tools import tool_directory
+
+CHART = ROOT / "tests" / "charts" / "app"
+NOTING = """#!/bin/sh
+env > {directory}/environment.$1
+exec {program} "$@"
+"""
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """The tree without what lies about in a checkout: setuptools would take an old build/ along."""
+    tree = tmp_path_factory.mktemp("sources") / "caelus"
+    ignored = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "tests")
+    shutil.copytree(ROOT, tree, ignore=ignored)
+    return tree
+
+
+def build(tree: pathlib.Path, *argv: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *argv], cwd=tree, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def binary(sources):
+    build(sources, "PyInstaller", "--log-level=WARN", "build.spec")
+    return [str(sources / "dist" / "caelus")]
+
+
+@pytest.fixture(scope="module")
+def zipapp(sources):
+    made = sources / "dist" / "caelus.pyz"
+    made.parent.mkdir(exist_ok=True)
+    build(sources, "shiv", "--console-script=caelus", f"--output-file={made}", "--quiet", ".")
+    return [sys.executable, str(made)]
+
+
+@pytest.fixture(params=["binary", "zipapp"])
+def command(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def program(command, tmp_path, monkeypatch):
+    """The program away from the tree, with tools that note their environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere/of-ours")
+    tools = tool_directory("4")
+    for name in ("helm", "kubectl"):
+        noting = tmp_path / name
+        noting.write_text(NOTING.format(directory=tmp_path, program=tools / name))
+        noting.chmod(0o755)
+    with KubeServer() as api:
+        found = Program(
+            *command,
+            CAELUS_HELM=str(tmp_path / "helm"),
+            CAELUS_KUBECTL=str(tmp_path / "kubectl"),
+            KUBECONFIG=api.kubeconfig(tmp_path / "kubeconfig"),
+            SHIV_ROOT=str(tmp_path / "shiv"),
+        )
+        del found.env["PYTHONPATH"]
+        yield found
+
+
+def test_it_does_the_main_job(program, tmp_path):
+    assert program.run("--version").stdout.startswith("caelus ")
+    with program.serve() as server:
+        for path in ("/docs", "/docs/assets/swagger_bundle.js", "/docs/assets/swagger_style.css"):
+            with urllib.request.urlopen(server.url + path) as answer:
+                assert answer.status == 200 and answer.read()
+        program.yaml("create-user", "ada@example.org")
+        program.yaml("create-product", "Hello")
+        given = (f"--chart-ref={CHART}", "--chart-version=1.0.0", "--health-timeout-sec=60")
+        template = program.yaml("create-template", "--product-id=1", *given)
+        assert template["id"] == 1
+        wanted = ("--user-id=1", "--desired-template-id=1", "--domainname=ada.example.org")
+        assert program.yaml("create-deployment", *wanted)["status"] == "provisioning"
+        server.wait_for("/users/1/deployments/1", "ready")
+        assert server.stop() == 0
+    assert "templates" in program.run("help", "templates").stdout.lower()
+    environment = (tmp_path / "environment.upgrade").read_text()
+    assert "LD_LIBRARY_PATH=/nowhere/of-ours\n" in environment
+    assert "_PYI" not in environment and "_MEI" not in environment
+
+
+def test_the_binary_ends_when_its_loader_is_killed(binary, tmp_path):
+    program = Program(*binary)
+    server = Serving(program, ["serve", "--port=0", "--workers=0"])
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+
+    def is_gone():
+        try:
+            urllib.request.urlopen(server.url + "/healthz", timeout=5).close()
+        except OSError:
+            return True
+
+    wait_until(is_gone, 30)
+    with program.serve("--workers=0"):
+        pass
