@@ -34,7 +34,9 @@ def _of(url: str, rows: int, count: int) -> list[Row]:
                 for row in _compared(what, ours, bare, requests, connections)
             ]
             after = place.resident(pid)
-    memory = Row("memory of `serve`, after", after, f"{after:.0f} MB ({before:.0f} before)", "<= 80")
+    memory = Row(
+        "memory of `serve`, after", after, f"{after:.0f} MB ({before:.0f} before)", "<= 80"
+    )
     return [*found, memory]
 
 
@@ -60,7 +62,11 @@ def _requests(count: int, rows: int, connections: int) -> dict[str, list[bytes]]
             for n in range(count)
         ],
         "create a deployment": [
-            get("POST", "/users/2/deployments", _json(desired_template_id=1, **_name(connections, n)))
+            get(
+                "POST",
+                "/users/2/deployments",
+                _json(desired_template_id=1, **_name(connections, n)),
+            )
             for n in range(few)
         ],
     }

@@ -29,7 +29,7 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
 
 
 def pace(url: str, requests: list[bytes], connections: int) -> Pace:
-    """Send the requests over so many kept connections at once. Raises RuntimeError for a refusal."""
+    """Send the requests over so many kept connections. Raises RuntimeError for a refusal."""
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
         return pool.submit(_pace, url, requests, connections).result()
@@ -41,7 +41,8 @@ def _pace(url: str, requests: list[bytes], connections: int) -> Pace:
     place = urllib.parse.urlsplit(url)
     threads = [
         threading.Thread(
-            target=_converse, args=(place.hostname, place.port, requests[n::connections], took, wrong)
+            target=_converse,
+            args=(place.hostname, place.port, requests[n::connections], took, wrong),
         )
         for n in range(connections)
     ]

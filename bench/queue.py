@@ -127,7 +127,7 @@ def _bare(number: int, count: int) -> None:
 
 
 def _connection():
-    """The driver's own connection, with the settings that Caelus has, and its mark of parameters."""
+    """The driver's own connection, with Caelus's settings, and its mark of parameters."""
     url = config.database_url()
     if not url.startswith("sqlite:"):
         import psycopg

@@ -89,7 +89,9 @@ def _compared(what: str, enqueue, count: int):
     theirs = _raw(count)
     named = f"{what} {count}, {PARALLEL} at a time, to raw helm"
     yield ratio(named, ours, theirs, "<= 1.10", f"{ours / count:.2f} s each")
-    yield Row(f"processes of each {what}", calls.count / count, f"{calls.count / count:.2f}", "<= 2")
+    yield Row(
+        f"processes of each {what}", calls.count / count, f"{calls.count / count:.2f}", "<= 2"
+    )
 
 
 def _raw(count: int) -> float:

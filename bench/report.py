@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """`goal` is at most (`<=`) or at least (`>=`) a number, as text; `value` is what it is about."""
+    """`goal` is at most (`<=`) or at least (`>=`) a number, as text; it is about `value`."""
 
     what: str
     value: float

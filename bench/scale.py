@@ -81,9 +81,7 @@ def _rules(count: int) -> dict[str, float]:
     owner = place.OWNER if middle <= place.OWN else middle
     with database.session():
         found = {
-            "get a deployment": _ms(
-                lambda: deployments.get(user_id=owner, deployment_id=middle)
-            ),
+            "get a deployment": _ms(lambda: deployments.get(user_id=owner, deployment_id=middle)),
             "a page of 50": _ms(lambda: deployments.find_all(limit=50, after=max(0, middle - 50))),
         }
         with database.transaction():

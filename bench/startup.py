@@ -37,7 +37,9 @@ def _of(way: str, program: list[str], rounds: int):
     for what, argv in COMMANDS.items():
         ours, bare = _times([*program, *argv], [sys.executable, "-c", "pass"], rounds=rounds)
         goal = GOALS.get((way, what), "")
-        yield ratio(f"`{what}`, {way}, to `python -c pass`", ours, bare, goal, f"{ours * 1000:.0f} ms")
+        yield ratio(
+            f"`{what}`, {way}, to `python -c pass`", ours, bare, goal, f"{ours * 1000:.0f} ms"
+        )
 
 
 def _times(*commands: list[str], rounds: int) -> list[float]:
