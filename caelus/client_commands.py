@@ -96,7 +96,7 @@ def version(words: dict) -> int:
     import platform
     import sqlite3
 
-    from caelus import __version__, migrate, yamltext
+    from caelus import __version__, migrate, supervision, yamltext
 
     shown = {
         "version": __version__,
@@ -104,7 +104,7 @@ def version(words: dict) -> int:
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "platform": platform.platform(),
-        "frozen": hasattr(sys, "frozen"),
+        "frozen": supervision.IS_ONE_FILE,
     }
     if words["--json"]:
         sys.stdout.write(json.dumps(shown) + "\n")

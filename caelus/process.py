@@ -13,12 +13,12 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
 
+from caelus import supervision
 from caelus.config import Config
 from caelus.errors import Cancelled, ReconcileError
 
@@ -131,7 +131,7 @@ class Tools:
     def _environment(self, environ=os.environ) -> dict[str, str]:
         # `environ`, because plumbum puts another in the place of os.environ for moments.
         kept = {name: v for name, v in environ.items() if not name.startswith(HIDDEN)}
-        if getattr(sys, "frozen", False):
+        if supervision.IS_ONE_FILE:
             # The one-file program's loader put its own libraries before the system's.
             kept.pop("LD_LIBRARY_PATH", None)
             if before := kept.pop("LD_LIBRARY_PATH_ORIG", None):

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 
+from caelus import supervision
 from caelus.errors import UsageError
 
 SYSTEMD_UNIT = """Print a unit for systemd that runs `caelus serve`, and how to install it.
@@ -21,9 +22,10 @@ Example:
 UNIT = """# Caelus as a service. As root:
 #
 #   useradd --system --home-dir /var/lib/caelus --shell /usr/sbin/nologin {user}
-#   install -d -m 0750 -o root -g {user} /etc/caelus
-#   # `caelus kube-rbac` says how to make the kubeconfig.
-#   install -m 0640 -o root -g {user} kubeconfig /etc/caelus/kubeconfig
+#   install -d -m 0750 -o root -g {user} /etc/caelus && cd /etc/caelus
+#   {program} kube-rbac    # what it says at its top, here: it makes
+#                          # caelus.token and caelus.kubeconfig
+#   chown {user}: caelus.token caelus.kubeconfig
 #   {program} systemd-unit{option} > /etc/systemd/system/caelus.service
 #   systemctl daemon-reload && systemctl enable --now caelus
 #   journalctl --unit caelus    # the link that makes the first admin
@@ -46,7 +48,7 @@ ExecStart={program} serve
 User={user}
 Group={user}
 Environment=CAELUS_DATA_DIR=/var/lib/caelus
-Environment=KUBECONFIG=/etc/caelus/kubeconfig
+Environment=KUBECONFIG=/etc/caelus/caelus.kubeconfig
 Environment=HOME=/var/lib/caelus
 EnvironmentFile=-/etc/caelus/caelus.env
 StateDirectory=caelus
@@ -98,7 +100,7 @@ def systemd_unit(words: dict) -> int:
 
 def _program() -> str:
     """What runs this very Caelus, as systemd and a shell read it."""
-    if getattr(sys, "frozen", False):
+    if supervision.IS_ONE_FILE:
         words = [sys.executable]
     elif os.path.basename(sys.argv[0]) in ("__main__.py", "caelus.py"):
         words = [sys.executable, os.path.abspath(sys.argv[0])]

@@ -12,6 +12,7 @@ import time
 from caelus import config
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+IS_ONE_FILE = hasattr(sys, "frozen")  # by PyInstaller
 
 
 def tell(*words: str) -> None:
@@ -43,9 +44,10 @@ def end_with_loader() -> None:
 
     A Caelus that nobody sees would keep its port, and go on to work.
     """
-    if getattr(sys, "frozen", False) and sys.platform == "linux":
+    if IS_ONE_FILE and sys.platform == "linux":
         import ctypes
 
+        loader = os.getppid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:  # it was killed before that
+        if os.getppid() != loader:  # it was killed before that
             os.kill(os.getpid(), signal.SIGTERM)

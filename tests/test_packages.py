@@ -100,6 +100,18 @@ def test_it_does_the_main_job(program, tmp_path):
     assert "_PYI" not in environment and "_MEI" not in environment
 
 
+def test_the_binary_serves_as_the_first_process_of_a_container(binary):
+    alone = ["unshare", "--pid", "--fork", "--kill-child"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"]).returncode:
+        pytest.skip("this user may not make a namespace of processes")
+    server = Serving(Program(*alone, *binary), ["serve", "--port=0", "--workers=0"])
+    try:
+        assert server.ask("GET", "/healthz") == (200, {"status": "ok"})
+    finally:
+        server.process.kill()  # and with it what it has begun
+        server.process.wait()
+
+
 def test_the_binary_ends_when_its_loader_is_killed(binary, tmp_path):
     program = Program(*binary)
     server = Serving(program, ["serve", "--port=0", "--workers=0"])

@@ -34,13 +34,6 @@ def test_serve_tells_that_it_is_ready_alive_and_stopping(manager, tmp_path, monk
     assert last == b"STOPPING=1"
 
 
-def test_without_a_manager_nothing_is_told(monkeypatch):
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
-    supervision.tell("READY=1")
-    supervision.Watchdog().beat()
-
-
 def test_a_manager_that_is_gone_stops_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     supervision.tell("READY=1")
@@ -63,8 +56,8 @@ def test_the_unit_runs_this_program_as_the_user(tmp_path):
     assert re.search(r"^ExecStart=/\S+ /\S*caelus/__main__\.py serve$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["a b", "", "x\nExecStart=/bin/sh", "-x", "A" * 40])
+@pytest.mark.parametrize("name", ["a b", "x\nExecStart=/bin/sh", "-x", "A" * 40])
 def test_a_name_that_is_no_account_is_refused(name):
     done = Program().run("systemd-unit", f"--user={name}")
-    assert done.returncode == (0 if name == "" else 2)
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "can't be the name of an account" in done.stderr
