@@ -27,7 +27,7 @@ def measure(quick: bool) -> dict[str, list[Row]]:
                 if urls:
                     measured[count] = _of(urls[kind], count)
         if measured:
-            found[f"Scale on {kind}"] = [row for row in _rows(measured)]
+            found[f"Scale on {kind}"] = list(_rows(measured))
     return found
 
 
@@ -51,7 +51,7 @@ def _of(url: str, count: int) -> dict[str, float]:
         home = pathlib.Path(name)
         with place.settings(url, **tools.idle(home)):
             place.fill(count)
-            return _sweep(home) | _served(count) | _rules(count)
+            return _sweep(home) | _served() | _rules(count)
 
 
 def _sweep(home: pathlib.Path) -> dict[str, float]:
@@ -69,7 +69,7 @@ def _sweep(home: pathlib.Path) -> dict[str, float]:
     return {"seconds of a sweep": seconds, "processes of a sweep": calls.count}
 
 
-def _served(count: int) -> dict[str, float]:
+def _served() -> dict[str, float]:
     with place.serving("caelus", "serve", "--port=0", "--workers=2") as (url, pid):
         page = load.request("GET", "/deployments?limit=50")
         load.pace(url, [page] * 100, 4)
@@ -87,18 +87,16 @@ def _rules(count: int) -> dict[str, float]:
         with database.transaction():
             for deployment in range(1, count + 1):
                 jobs.enqueue(deployment, "update")
-        return found | {"claim": _ms(lambda: _claim_and_finish())}
+        return found | {"claim": _ms(_claim_and_postpone, min(ROUNDS, count))}
 
 
-def _claim_and_finish() -> None:
-    job = jobs.claim("bench")
-    if job is not None:
-        jobs.postpone(job, "later")
+def _claim_and_postpone() -> None:
+    jobs.postpone(jobs.claim("bench"), "later")
 
 
-def _ms(work) -> float:
+def _ms(work, rounds: int = ROUNDS) -> float:
     took = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         started = time.perf_counter()
         work()
         took.append(time.perf_counter() - started)

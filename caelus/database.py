@@ -149,14 +149,15 @@ def is_postgres() -> bool:
     return not isinstance(database.obj, peewee.SqliteDatabase)
 
 
-def clock() -> datetime.datetime:
+def clock(opened: peewee.Database | None = None) -> datetime.datetime:
     """The time by the one clock that all processes on this database share, in UTC.
 
     For what one process writes and another judges: machines' own clocks may differ.
     """
-    if not is_postgres():
+    asked = opened or database.obj
+    if isinstance(asked, peewee.SqliteDatabase):
         return datetime.datetime.now(datetime.UTC)
-    (at,) = database.execute_sql("SELECT clock_timestamp()").fetchone()
+    (at,) = asked.execute_sql("SELECT clock_timestamp()").fetchone()
     return at.astimezone(datetime.UTC)
 
 

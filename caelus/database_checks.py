@@ -163,7 +163,7 @@ def _server(config: Config) -> Iterator[Check]:
 
 
 def _skew(opened: peewee.Database) -> Check:
-    before, theirs, after = now(), readonly.clock(opened), now()
+    before, theirs, after = now(), database.clock(opened), now()
     ahead = max((theirs - after).total_seconds(), (before - theirs).total_seconds(), 0.0)
     if ahead > SKEW_SECONDS:
         detail = f"Postgres's clock and this machine's are {span(ahead)} apart"

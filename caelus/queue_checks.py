@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import peewee
 
-from caelus import leases, readonly, recovery, releases
+from caelus import database, leases, readonly, recovery, releases
 from caelus.config import Config
 from caelus.errors import ConfigError
 from caelus.findings import Check, Section, span
@@ -23,7 +23,7 @@ ok, warning, failed = _section.ok, _section.warning, _section.failed
 
 
 def look(opened: peewee.Database) -> Iterator[Check]:
-    at = readonly.clock(opened)
+    at = database.clock(opened)
     running = list(Job.select().where(Job.status == RUNNING).order_by(Job.id).execute(opened))
     lost = [job for job in running if _is_lost(job, at)]
     yield _waiting(opened, at, len(running) - len(lost))

@@ -5,7 +5,6 @@ go by it where they are told to: `query.execute(opened)`.
 """
 
 import contextlib
-import datetime
 import pathlib
 import urllib.parse
 from collections.abc import Iterator
@@ -52,11 +51,3 @@ def settle(opened: peewee.Database) -> None:
     """Bound what Postgres may take for a statement, and let it refuse all that changes."""
     opened.execute_sql(f"SET statement_timeout = {STATEMENT_SECONDS * 1000}")
     opened.execute_sql("SET default_transaction_read_only = on")
-
-
-def clock(opened: peewee.Database) -> datetime.datetime:
-    """The time by the clock that all processes on this database share, as `database.clock`."""
-    if isinstance(opened, peewee.SqliteDatabase):
-        return datetime.datetime.now(datetime.UTC)
-    (at,) = opened.execute_sql("SELECT clock_timestamp()").fetchone()
-    return at.astimezone(datetime.UTC)

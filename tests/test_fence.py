@@ -324,15 +324,18 @@ def test_what_a_newer_template_does_not_ask_for_goes(rest, scene):
     assert drift.sweep(scene.tools) == 0
 
 
+def refused(rest, scene, place: str, error: ApiError):
+    """A new deployment, after the cluster has answered so to what has `place` in its path."""
+    scene.api.intercept = lambda method, path, query: error if place in path else None
+    rest("create-deployment", user_id=1, desired_template_id=1, domainname="a.example.org")
+    return scene.reconcile()
+
+
 @one_database
 def test_a_fence_that_cannot_be_applied_stops_the_install(rest, scene):
     publish(rest)
     refusal = 'networkpolicies "caelus-fence" is forbidden: no policies here'
-    scene.api.intercept = lambda method, path, query: (
-        ApiError(403, "Forbidden", refusal) if "networkpolicies/" in path else None
-    )
-    rest("create-deployment", user_id=1, desired_template_id=1, domainname="a.example.org")
-    failed = scene.reconcile()
+    failed = refused(rest, scene, "networkpolicies/", ApiError(403, "Forbidden", refusal))
     assert (failed.status, failed.cause["code"]) == ("error", "admission_denied")
     assert failed.cause["object"] == "NetworkPolicy caelus-fence"
     assert "no policies here" in failed.last_error
@@ -352,11 +355,7 @@ TOO_MUCH = (
 def test_a_fence_that_the_cluster_does_not_take_as_it_is_has_a_cause_of_its_own(rest, scene, said):
     """Where a newer Kubernetes has one rule more, say."""
     publish(rest, isolation={"limits": LIMITS})
-    scene.api.intercept = lambda method, path, query: (
-        ApiError(422, "Invalid", said) if "limitranges/" in path else None
-    )
-    rest("create-deployment", user_id=1, desired_template_id=1, domainname="a.example.org")
-    failed = scene.reconcile()
+    failed = refused(rest, scene, "limitranges/", ApiError(422, "Invalid", said))
     assert (failed.status, failed.cause["code"]) == ("error", "fence_rejected")
     assert failed.cause["object"] == "LimitRange caelus-fence"
     assert failed.last_error == (

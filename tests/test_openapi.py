@@ -232,7 +232,9 @@ def test_what_is_deleted_is_shown_to_who_prefers_it(shop, walk, prefer):
     assert walk("delete-template", 1, 2, headers={"Prefer": prefer}) == (200, template)
 
 
-@pytest.mark.parametrize("prefer", ["return=minimal", "return=representations", "x;return=representation", ""])
+@pytest.mark.parametrize(
+    "prefer", ["return=minimal", "return=representations", "x;return=representation", ""]
+)
 def test_what_is_deleted_is_not_shown_to_others(shop, walk, prefer):
     assert walk("delete-template", 1, 2, headers={"Prefer": prefer}) == (204, None)
 

@@ -164,9 +164,7 @@ def test_a_token_is_asked_for_without_being_shown(served, token, home):
     """On a terminal of its own."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(
-            sys.executable, [sys.executable, "-m", "caelus", "login", served], Program().env
-        )
+        os.execve(sys.executable, [sys.executable, "-m", "caelus", "login", served], Program().env)
     shown = b""
 
     def read(until: bytes) -> bool:

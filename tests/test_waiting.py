@@ -121,9 +121,7 @@ def test_ctrl_c_leaves_it_alone(begun):
     with pytest.raises(LeftAlone) as caught:
         wait(begun, refuse(KeyboardInterrupt()))
     assert caught.value.exit_code == 130
-    assert caught.value.detail == (
-        "deployment 1 goes on; look again by: caelus get-deployment 1 1"
-    )
+    assert caught.value.detail == ("deployment 1 goes on; look again by: caelus get-deployment 1 1")
 
 
 @on_sqlite
