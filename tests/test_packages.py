@@ -100,11 +100,16 @@ def test_it_does_the_main_job(program, tmp_path):
     assert "_PYI" not in environment and "_MEI" not in environment
 
 
-def test_the_binary_serves_as_the_first_process_of_a_container(binary):
+def unpacked_in(directory: pathlib.Path, *command: str) -> Program:
+    """A loader that is killed leaves behind what it has unpacked."""
+    return Program(*command, TMPDIR=str(directory))
+
+
+def test_the_binary_serves_as_the_first_process_of_a_container(binary, tmp_path):
     alone = ["unshare", "--pid", "--fork", "--kill-child"]
     if not shutil.which("unshare") or subprocess.run([*alone, "true"]).returncode:
         pytest.skip("this user may not make a namespace of processes")
-    server = Serving(Program(*alone, *binary), ["serve", "--port=0", "--workers=0"])
+    server = Serving(unpacked_in(tmp_path, *alone, *binary), ["serve", "--port=0", "--workers=0"])
     try:
         assert server.ask("GET", "/healthz") == (200, {"status": "ok"})
     finally:
@@ -113,7 +118,7 @@ def test_the_binary_serves_as_the_first_process_of_a_container(binary):
 
 
 def test_the_binary_ends_when_its_loader_is_killed(binary, tmp_path):
-    program = Program(*binary)
+    program = unpacked_in(tmp_path, *binary)
     server = Serving(program, ["serve", "--port=0", "--workers=0"])
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
