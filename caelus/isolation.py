@@ -94,6 +94,11 @@ def _limits(value) -> Iterator[Problem]:
         for name in value.get(low, {}).keys() & value.get(high, {}).keys():
             if quantity(str(value[low][name])) > quantity(str(value[high][name])):
                 yield Problem(("limits", low, name), f"must not be more than in {high}")
+    given = value.get("max", {}) | value.get("default", {})  # as the server fills it in
+    asked = value.get("defaultRequest", {})
+    for name in given.keys() & asked.keys() - set(_COMPUTE):  # can't be promised twice
+        if quantity(str(given[name])) != quantity(str(asked[name])):
+            yield Problem(("limits", "defaultRequest", name), "must be as much as the default")
 
 
 def _amounts(path: tuple, value, known, others: re.Pattern) -> Iterator[Problem]:

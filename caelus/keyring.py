@@ -150,6 +150,7 @@ def _write(keys: list[bytes]) -> None:
     try:
         new.unlink(missing_ok=True)  # a kill may have left it
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            _give_away(file.fileno(), path)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -157,6 +158,13 @@ def _write(keys: list[bytes]) -> None:
         _sync(path.parent)
     except OSError as e:
         raise SecretKeyError(f"cannot write the key file {path}: {e.strerror}") from None
+
+
+def _give_away(descriptor: int, path: pathlib.Path) -> None:
+    """As root, leave the file to whose the old one is, or the data: a service may run as them."""
+    if os.geteuid() == 0:
+        owner = (path if path.exists() else config.data_dir()).stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _sync(directory: pathlib.Path) -> None:

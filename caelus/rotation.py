@@ -24,10 +24,10 @@ def rotate() -> dict:
             lock_tables(Deployment, Template, alone=True)
             lock.enter_context(keyring.locked())
             counts = _reencrypt_all()
+            told = f"secrets are encrypted by key {keyring.fingerprints()[0]}"
+            events.record(None, "key_rotated", told)  # where it can't be, no key is dropped
         keyring.drop_old()
     after = keyring.fingerprints()
-    with session(), transaction():
-        events.record(None, "key_rotated", f"secrets are encrypted by key {after[0]}")
     log.info("secrets are encrypted by key %s of %s", after[0], keyring.source())
     return {
         "key": after[0],

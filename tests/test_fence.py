@@ -148,6 +148,14 @@ def test_limits_are_those_of_containers():
             ({"limits": {low: {"cpu": "1001m"}, high: {"cpu": 1}}}, f"/isolation/limits/{low}/cpu")
             for low, high in itertools.combinations(("min", "defaultRequest", "default", "max"), 2)
         ),
+        *(
+            (
+                {"limits": {"defaultRequest": {name: 1}, high: {name: 2}}},
+                f"/isolation/limits/defaultRequest/{name.replace('/', '~1')} must be as much",
+            )
+            for name in ("nvidia.com/gpu", "hugepages-2Mi")
+            for high in ("default", "max")
+        ),
     ],
 )
 @one_database

@@ -13,7 +13,7 @@ from caelus import keyring, redact, rotation, secretvalues, startup
 from caelus.database import database, session, transaction
 from caelus.deployments import check_values, get_any
 from caelus.errors import ConfigError, SecretKeyError
-from caelus.models import Deployment, Job, Template, now
+from caelus.models import Audit, Deployment, Job, Template, now
 from caelus.process import Tools
 from caelus.reconcile import run_due
 from tests.program import Program
@@ -376,6 +376,28 @@ def test_a_key_file_elsewhere_stays_there(shop, cli, key_file, tmp_path):
     assert kept.read_text() not in ("", before)
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert [path.name for path in kept.parent.iterdir()] == ["key"]
+    assert final() == values
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_does_leaves_the_key_to_the_owner_of_the_data(rest, cli, key_file):
+    os.chown(key_file.parent, 65534, 65534)
+    assert cli.run("rotate-key").ok
+    assert (key_file.stat().st_uid, key_file.stat().st_gid) == (65534, 65534)
+    os.chown(key_file, 65533, 65533)
+    assert cli.run("rotate-key").ok
+    assert (key_file.stat().st_uid, key_file.stat().st_gid) == (65533, 65533)
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+
+
+def test_no_key_is_dropped_where_that_cannot_be_put_on_record(shop, cli, key_file):
+    values, (old,) = final(), keyring.fingerprints()
+    with session():
+        Audit.delete().execute()
+    answer = cli.run("rotate-key")
+    assert "nothing is done" in answer.sentence
+    assert key_ids() == {old}
+    assert old in keyring.fingerprints()
     assert final() == values
 
 
