@@ -25,20 +25,26 @@ class Arrivals:
     def note(self, user: User, address: str) -> None:
         """Put on record that the user came from there, if that is news.
 
-        Raises Unavailable where it can't be: no login without its event.
+        Raises Unavailable where it can't be.
         """
         who = user.id, network_of(address)
-        if self._is_known(who):
+        if not self._is_news(who):
             return
-        with self._lock:
-            if self._is_known(who):  # by another request, just now
-                return
+        try:
             with transaction(), events.by(user.email, address=address):
                 events.record(None, "logged_in", f"{user.email} logged in by the proxy")
+        except BaseException:
+            self._seen.pop(who, None)  # the next request tries again
+            raise
+
+    def _is_news(self, who: tuple[int, str]) -> bool:
+        """Whether nobody has noted it; from now on somebody has. No lock is held for the writing:
+        others are not to wait for it."""
+        with self._lock:
+            if self._clock() - self._seen.get(who, float("-inf")) < SECONDS:
+                return False
             self._seen.pop(who, None)
             self._seen[who] = self._clock()
             if len(self._seen) > REMEMBERED:
                 del self._seen[next(iter(self._seen))]
-
-    def _is_known(self, who: tuple[int, str]) -> bool:
-        return self._clock() - self._seen.get(who, float("-inf")) < SECONDS
+            return True

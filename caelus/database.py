@@ -32,6 +32,7 @@ SQLITE_PRAGMAS = {
     "foreign_keys": 1,
     "secure_delete": 1,
 }
+WAIT_SECONDS = 30  # of a writer for those of other processes, and as long for those of its own
 # SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
 _writer = threading.RLock()
 _thread = threading.local()  # .endings: what `before_commit` was given in the transaction
@@ -62,7 +63,7 @@ def sqlite_path(url: str) -> pathlib.Path:
 def sqlite(path: pathlib.Path, **pragmas) -> peewee.SqliteDatabase:
     # IMMEDIATE: a transaction that reads first and writes later can't be refused half-way.
     return peewee.SqliteDatabase(
-        str(path), timeout=30, lock_type="IMMEDIATE", pragmas=SQLITE_PRAGMAS | pragmas
+        str(path), timeout=WAIT_SECONDS, lock_type="IMMEDIATE", pragmas=SQLITE_PRAGMAS | pragmas
     )
 
 
@@ -207,7 +208,7 @@ def transaction():
     outer, endings = getattr(_thread, "endings", None), []
     _thread.endings = endings
     try:
-        with contextlib.nullcontext() if is_postgres() else _writer, database.atomic():
+        with contextlib.nullcontext() if is_postgres() else _writing(), database.atomic():
             yield
             if outer is None:
                 for ending in endings:
@@ -219,6 +220,18 @@ def transaction():
     if getattr(_thread, "forgets", False) and not database.in_transaction():
         _thread.forgets = False
         _empty_log()
+
+
+@contextlib.contextmanager
+def _writing():
+    """Be this process's one writer. Raises Unavailable where the others take too long: who waits
+    on another process's lock would else keep all after it waiting, one after the other."""
+    if not _writer.acquire(timeout=WAIT_SECONDS):
+        raise Unavailable("the database does not work: it is locked by somebody for too long")
+    try:
+        yield
+    finally:
+        _writer.release()
 
 
 def before_commit(ending) -> None:

@@ -158,9 +158,10 @@ class Server:
         if time.monotonic() < self._next_look and not crowded:
             return
         self._next_look = time.monotonic() + 0.5
+        room = min(ROOM, self._most() // 2)
         waiting = sorted((c for c in channels if c.waits()), key=Channel.waits, reverse=True)
         for number, channel in enumerate(waiting):
-            if channel.waits() > channel.patience() or (crowded and number < ROOM):
+            if channel.waits() > channel.patience() or (crowded and number < room):
                 channel.will_close = True
 
     def _drain(self) -> None:
