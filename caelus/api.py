@@ -19,10 +19,11 @@ from caelus.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from caelus.guard import ASSETS, PROBLEM, Guard, shown_path
+from caelus.guard import ASSETS, PROBLEM, Guard, is_page, shown_path
 from caelus.operation import Operation
 from caelus.operations import BY_COMMAND, OPERATIONS
 from caelus.schemas import DOCUMENTS
+from caelus.web import pages, routes
 
 log = logging.getLogger("caelus.api")
 # RFC 7240: what is deleted can be had with the answer; a GET before it might show another state.
@@ -62,7 +63,7 @@ def create_app(settings: config.Config | None = None) -> falcon.App:
     guard = Guard(settings)
     app = falcon.App(middleware=[guard])
     app.req_options.keep_blank_qs_values = False
-    app.set_error_serializer(_serialize_error)
+    app.set_error_serializer(functools.partial(_serialize_error, settings))
     app.add_error_handler(CaelusError, guard.refuse)
     app.add_error_handler(Exception, functools.partial(_fail, guard))
     for path in dict.fromkeys(operation.path for operation in OPERATIONS):
@@ -78,6 +79,7 @@ def create_app(settings: config.Config | None = None) -> falcon.App:
     app.add_route("/docs/start.js", Page(DOCS_SCRIPT, falcon.MEDIA_JS))
     for path in ASSETS:
         app.add_route(path, Asset(path))
+    routes.add(app, settings)
     return app
 
 
@@ -227,12 +229,15 @@ def _fail(guard: Guard, req, resp, error: Exception, params) -> None:
     guard.refuse(req, resp, CaelusError("an internal error of Caelus; its log says more"), params)
 
 
-def _serialize_error(req, resp, error: falcon.HTTPError) -> None:
+def _serialize_error(settings, req, resp, error: falcon.HTTPError) -> None:
     """Falcon's own refusals: no such path, method not allowed, ..."""
     where = f"{req.method} {shown_path(req)}"
     known = isinstance(error, falcon.HTTPMethodNotAllowed)
     detail = error.description or f"{where} {'is not allowed' if known else 'does not exist'}"
     title = (error.title.partition(" ")[2] or error.title).capitalize()
+    if is_page(req.path):
+        pages.show_problem(req, resp, title, detail, settings)
+        return
     problem = {"title": title, "status": error.status_code, "detail": detail}
     resp.content_type = PROBLEM
     resp.text = json.dumps(problem, ensure_ascii=False)

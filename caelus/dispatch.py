@@ -4,6 +4,7 @@ It checks who asks and the input, does what must come before a transaction, open
 calls the service and shows what it gives.
 """
 
+import contextlib
 import logging
 
 from caelus import access, events, jobs, schemas, validation
@@ -15,11 +16,15 @@ from caelus.operation import Operation, whole_id
 log = logging.getLogger("caelus.dispatch")
 
 
-def dispatch(operation: Operation, actor: Actor, arguments: dict):
+class Undone(Exception):
+    """Ends the transaction of a dry run."""
+
+
+def dispatch(operation: Operation, actor: Actor, arguments: dict, dry_run: bool = False):
     """Do `operation` for `actor`; gives the document to show.
 
-    `arguments` are the path's ids, as text, with the fields of the body or query.
-    Raises CaelusError.
+    `arguments` are the path's ids, as text, with the fields of the body or query. In a dry run all
+    is checked and done, shown, and undone. Raises CaelusError.
     """
     access.admit(operation, actor, arguments)
     given = dict(arguments)
@@ -29,12 +34,20 @@ def dispatch(operation: Operation, actor: Actor, arguments: dict):
     with session():
         if not operation.changes:
             return _show(operation, operation.service(**ready))
-        with transaction(), events.by(str(actor), actor.token, actor.address):
+        with contextlib.suppress(Undone), transaction(), _author(actor):
             document = _show(operation, operation.service(**ready))
+            if dry_run:
+                raise Undone
+    if dry_run:
+        return document
     # Only now: a worker that is woken earlier would not see the job.
     jobs.wakeup.call()
     log.info("%s: %s %d, by %s", operation.command, operation.shows, document["id"], actor)
     return document
+
+
+def _author(actor: Actor):
+    return events.by(str(actor), actor.token, actor.address)
 
 
 def _show(operation: Operation, result):

@@ -14,6 +14,7 @@ from caelus.errors import BadCredentials, CaelusError, Forbidden, TooMany, Unsee
 from caelus.identity import identify
 from caelus.refusals import Refusals
 from caelus.validation import printable
+from caelus.web import pages, routes
 
 log = logging.getLogger("caelus.guard")
 PROBLEM = "application/problem+json"
@@ -67,6 +68,8 @@ class Guard:
             resp.set_header(name, value)
         if req.path.startswith(login_pages.PREFIX):
             login_pages.show_error(resp, error)
+        elif is_page(req.path):
+            pages.show_error(req, resp, error, self._settings)
         else:
             resp.content_type = PROBLEM
             resp.text = json.dumps(error.document(), ensure_ascii=False)
@@ -94,7 +97,12 @@ class Guard:
 
 def is_open(path: str) -> bool:
     """Whether nobody need say who they are to get what is at `path`."""
-    return path in OPEN or path.startswith(login_pages.PREFIX)
+    return path in OPEN or path.startswith(login_pages.PREFIX) or routes.is_open(path)
+
+
+def is_page(path: str) -> bool:
+    """Whether a person in a browser is answered, with HTML."""
+    return path == pages.PREFIX or path.startswith(f"{pages.PREFIX}/")
 
 
 def shown_path(req) -> str:

@@ -64,7 +64,7 @@ class Login:
             http_only=True,
             same_site="Lax",
         )
-        raise falcon.HTTPSeeOther("/")
+        raise falcon.HTTPSeeOther("/ui")
 
 
 class Logout:

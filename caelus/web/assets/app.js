@@ -1,0 +1,29 @@
+// What the pages do beyond HTML and htmx: times in the reader's zone, and no swap of what is the same.
+"use strict";
+
+const exact = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
+
+function localise(root) {
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const text = exact.format(new Date(element.dateTime));
+    if (element.classList.contains("age")) element.title = text;
+    else element.textContent = text;
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => localise(document));
+document.addEventListener("htmx:afterSettle", (event) => localise(event.target));
+
+// A part that is asked for again and again is left alone while it says the same:
+// what is open stays open, and screen readers are not told anew.
+const last = new WeakMap();
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const {target, serverResponse, xhr} = event.detail;
+  if (xhr.status >= 400) {
+    // The sentence of a refusal is for the reader, too, where a part is made for it.
+    event.detail.shouldSwap = target.hasAttribute("data-shows-errors");
+    return;
+  }
+  if (last.get(target) === serverResponse) event.detail.shouldSwap = false;
+  last.set(target, serverResponse);
+});

@@ -1,0 +1,150 @@
+"""What every page has in common: who asks, the operations it calls, the form that is sent, HTML.
+
+A page calls operations by `ask`, so that it can do what REST can, and no more.
+"""
+
+import functools
+import hashlib
+import json
+import pathlib
+import urllib.parse
+
+import falcon
+import jinja2
+
+from caelus import __version__, validation
+from caelus.config import Config
+from caelus.dispatch import dispatch
+from caelus.errors import CaelusError, TooLarge, Unauthorized, UnsupportedMediaType
+from caelus.operations import BY_COMMAND
+from caelus.web import words
+
+PREFIX = "/ui"
+HERE = pathlib.Path(__file__).parent
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+MAX_FIELDS = 10_000
+PAGE_ROWS = 50
+
+
+class Page:
+    """A page, or a part of one; each subclass answers GET, POST or both."""
+
+    def __init__(self, settings: Config):
+        self.settings = settings
+
+    def __init_subclass__(cls):
+        if hasattr(cls, "on_get"):
+            cls.on_head = cls.on_get
+
+    def ask(self, req, command: str, dry_run: bool = False, **arguments):
+        """The document of an operation, asked for by who looks at the page. Raises CaelusError.
+
+        Of the arguments, ids are given as whole numbers or text, and those that are None are not
+        given at all. With `dry_run` nothing stays changed.
+        """
+        operation = BY_COMMAND[command]
+        given = {name: value for name, value in arguments.items() if value is not None}
+        given |= {name: str(given[name]) for name in operation.ids}
+        return dispatch(operation, req.context.actor, given, dry_run)
+
+    def rows(self, req, command: str, **arguments) -> tuple[list, int | None]:
+        """One page of a list, and the id after which (or before which) the next one begins."""
+        operation = BY_COMMAND[command]
+        turn = "before" if "before" in operation.input["properties"] else "after"
+        at = whole(req.params.get(turn))
+        found = self.ask(req, command, limit=PAGE_ROWS + 1, **{turn: at}, **arguments)
+        more = found[PAGE_ROWS - 1]["id"] if len(found) > PAGE_ROWS else None
+        return found[:PAGE_ROWS], more
+
+    def show(self, req, resp, template: str, status: int = 200, **context) -> None:
+        """Answer with a page; the same again is 304 to who has it already."""
+        text = render(template, req, self.settings, context)
+        resp.content_type = falcon.MEDIA_HTML
+        resp.set_header("Content-Security-Policy", POLICY)
+        resp.cache_control = ["private", "no-cache"]
+        resp.etag = hashlib.sha256(text.encode()).hexdigest()[:32]
+        if status == 200 and resp.etag in (req.if_none_match or ()):
+            resp.status = 304
+            return
+        resp.status, resp.text = status, text
+
+
+def render(template: str, req, settings: Config, context: dict) -> str:
+    actor = getattr(req.context, "actor", None)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            me=actor,
+            path=req.path,
+            done=words.DONE.get(req.params.get("done")) if req.method == "GET" else None,
+            simulated=getattr(settings, "simulate", False),
+            version=__version__,
+            **context,
+        )
+    )
+
+
+def show_error(req, resp, error: CaelusError, settings: Config) -> None:
+    """A refusal as a page: its sentence, and where to go on."""
+    _show_refusal(req, resp, settings, error.title, error.detail, isinstance(error, Unauthorized))
+
+
+def show_problem(req, resp, title: str, detail: str, settings: Config) -> None:
+    """The same for what Falcon refuses."""
+    _show_refusal(req, resp, settings, title, detail, False)
+
+
+def _show_refusal(req, resp, settings, title: str, detail: str, is_login: bool) -> None:
+    context = {"title": title, "detail": detail, "is_login": is_login}
+    resp.content_type = falcon.MEDIA_HTML
+    resp.set_header("Content-Security-Policy", POLICY)
+    resp.text = render("error.html", req, settings, context)
+
+
+def sent(req) -> list[tuple[str, str]]:
+    """The fields of the form that was sent, in order. Raises CaelusError."""
+    if (req.content_length or 0) > validation.MAX_BYTES:
+        raise TooLarge(f"the form is over {validation.MAX_BYTES} bytes")
+    kind = (req.content_type or "").partition(";")[0].strip().lower()
+    text = req.bounded_stream.read()
+    if text and kind != "application/x-www-form-urlencoded":
+        raise UnsupportedMediaType("send the form as application/x-www-form-urlencoded")
+    try:
+        return urllib.parse.parse_qsl(
+            text.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS
+        )
+    except ValueError:
+        raise TooLarge(f"the form has over {MAX_FIELDS} fields") from None
+
+
+def go(place: str, done: str | None = None):
+    """End a POST: the browser goes on to `place`, which says what was `done`."""
+    raise falcon.HTTPSeeOther(f"{place}?done={done}" if done else place)
+
+
+def whole(text) -> int | None:
+    """The number in a parameter, None where there is none that could be an id."""
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 19 else None
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= words.FILTERS
+    environment.filters["pretty"] = _pretty
+    environment.globals["ui"] = PREFIX
+    return environment
+
+
+def _pretty(document) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)

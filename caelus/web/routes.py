@@ -1,0 +1,62 @@
+"""Which page is where, and the files that pages are made of."""
+
+import functools
+import hashlib
+import importlib.util
+import pathlib
+
+import falcon
+
+from caelus.config import Config
+from caelus.web import owner
+from caelus.web.pages import HERE, PREFIX
+
+PAGES = {
+    "": owner.Home,
+    "/products": owner.Catalogue,
+    "/products/{product_id}/create": owner.Create,
+    "/users/{user_id}/deployments/{deployment_id}": owner.Deployment,
+}
+ASSETS = ("app.css", "app.js", "fields.css", "fields.js", "htmx.min.js")
+
+
+def add(app: falcon.App, settings: Config) -> None:
+    for path, page in PAGES.items():
+        app.add_route(PREFIX + path, page(settings))
+    for name in ASSETS:
+        app.add_route(f"{PREFIX}/assets/{name}", Asset(name))
+
+
+def is_open(path: str) -> bool:
+    """Whether nobody need say who they are to get what is at `path`."""
+    return path.startswith(f"{PREFIX}/assets/")
+
+
+class Asset:
+    """A file of ours, or htmx; browsers ask each time whether it changed."""
+
+    def __init__(self, name: str):
+        self._name = name
+        self._type = falcon.MEDIA_JS if name.endswith(".js") else "text/css; charset=utf-8"
+
+    def on_get(self, req, resp):
+        content = _content(self._name)
+        resp.etag, resp.cache_control = hashlib.sha256(content).hexdigest()[:32], ["no-cache"]
+        if resp.etag in (req.if_none_match or ()):
+            resp.status = 304
+            return
+        resp.content_type, resp.data = self._type, content
+
+    on_head = on_get
+
+
+@functools.cache
+def _content(name: str) -> bytes:
+    own = HERE / "assets" / name
+    return (own if own.exists() else _of_htmx(name)).read_bytes()
+
+
+def _of_htmx(name: str) -> pathlib.Path:
+    # Found, not imported: the package is made for Django.
+    directory = importlib.util.find_spec("js_lib_htmx").submodule_search_locations[0]
+    return pathlib.Path(directory) / "static" / "htmx" / name

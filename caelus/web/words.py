@@ -1,0 +1,94 @@
+"""The words of the pages: what a status means, what was done, how long ago."""
+
+import datetime
+
+import markupsafe
+
+from caelus.models import now
+
+# Of a deployment: the word, what it means, and how it is coloured.
+STATUS = {
+    "provisioning": ("Provisioning", "being set up", "busy"),
+    "ready": ("Ready", "runs as it should", "good"),
+    "error": ("Error", "something failed", "bad"),
+    "deleting": ("Deleting", "being removed", "busy"),
+    "deleted": ("Deleted", "removed", "idle"),
+}
+# After a form: what the next page says was done.
+DONE = {
+    "created": "Created. It is being set up now.",
+    "updated": "Saved. The change is being made now.",
+    "upgraded": "The upgrade has begun.",
+    "retried": "It is tried again now.",
+    "deleting": "It is being deleted now.",
+    "deleted": "Deleted.",
+    "saved": "Saved.",
+    "nothing": "Nothing was changed.",
+}
+UNITS = (
+    ("year", 31_536_000),
+    ("month", 2_592_000),
+    ("day", 86_400),
+    ("hour", 3600),
+    ("minute", 60),
+)
+
+
+def moment(text: str | None):
+    """A time of a document: in UTC, until the page's script has put it into the reader's zone."""
+    if text is None:
+        return "never"
+    shown = f"{text[:10]} {text[11:16]} UTC"
+    return markupsafe.Markup('<time datetime="{}">{}</time>').format(text, shown)
+
+
+def age(text: str | None):
+    """How long ago a time of a document was, in its largest unit; the time itself on hovering."""
+    if text is None:
+        return "never"
+    seconds = (now() - datetime.datetime.fromisoformat(text.rstrip("Z"))).total_seconds()
+    shown = f"{_largest(abs(seconds))}{' ago' if seconds >= 0 else ' from now'}"
+    exact = f"{text[:16].replace('T', ' ')} UTC"
+    markup = '<time class="age" datetime="{}" title="{}">{}</time>'
+    return markupsafe.Markup(markup).format(text, exact, shown)
+
+
+def status(name: str):
+    """The badge of a status: a word, and a colour beside it."""
+    word, meaning, look = STATUS.get(name, (name, "", "idle"))
+    markup = '<span class="status {}" title="{}">{}</span>'
+    return markupsafe.Markup(markup).format(look, meaning, word)
+
+
+def version(template: dict) -> str:
+    """What users see as the version of a template."""
+    return template["version_label"] or template["chart_version"]
+
+
+def tile(name: str):
+    """The sign of a product: its first letter on a colour of its own."""
+    letter = next((c for c in name if c.isalnum()), "?").upper()
+    colour = sum(name.encode()) % 8
+    markup = '<span class="tile tile-{}" aria-hidden="true">{}</span>'
+    return markupsafe.Markup(markup).format(colour, letter)
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _largest(seconds: float) -> str:
+    for unit, size in UNITS:
+        if seconds >= size:
+            return plural(int(seconds // size), unit)
+    return plural(int(seconds), "second")
+
+
+FILTERS = {
+    "moment": moment,
+    "age": age,
+    "status": status,
+    "version": version,
+    "tile": tile,
+    "plural": plural,
+}
