@@ -153,9 +153,12 @@ class Alive:
 
 
 class Ready:
+    """A newer schema than this program's is well, too: who upgrades a machine after the other has
+    one for a while, and each migration leaves what the release before it needs."""
+
     def on_get(self, req, resp):
         with database.session():
-            missing = set(migrate.newest()) ^ set(migrate.applied())
+            missing = set(migrate.newest()) - set(migrate.applied())
         if missing:
             raise Unavailable("the database's schema is not this program's; run: caelus migrate")
         resp.media = {"status": "ready"}

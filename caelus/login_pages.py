@@ -82,7 +82,7 @@ class Logout:
                     record(None, "logged_out", f"{found.user.email} logged out")
         name, secure = cookie_name(peer, self._settings), is_secure(peer, self._settings)
         resp.set_cookie(name, "", max_age=0, path="/", secure=secure, same_site="Lax")
-        raise falcon.HTTPSeeOther("/")
+        raise falcon.HTTPSeeOther("/ui")
 
 
 def show_error(resp: falcon.Response, error: CaelusError) -> None:

@@ -12,10 +12,12 @@ from caelus.api import create_app
 from caelus.cli import main
 from caelus.dispatch import dispatch
 from caelus.errors import CaelusError
-from caelus.guard import is_open
+from caelus.guard import is_open, is_page
 from caelus.models import Deployment, Event, Job, Session, Token, User, now
 from caelus.operation import Access
 from caelus.operations import BY_COMMAND, OPERATIONS
+from caelus.web import routes as web
+from caelus.web.pages import PREFIX
 from tests.conftest import TEMPLATE
 
 DAY = datetime.timedelta(days=1)
@@ -142,10 +144,19 @@ def test_the_rules_are_of_every_route():
 
 def test_every_route_of_the_app_is_of_the_table_or_listed_here():
     of_the_table = {operation.path for operation in OPERATIONS}
-    assert routes(create_app()) - of_the_table == set(BESIDE)
+    beside = routes(create_app()) - of_the_table
+    pages = {path for path in beside if is_page(path)}
+    assert pages == set(PAGES)
+    assert {path for path in pages if is_open(path)} == {
+        f"/ui/assets/{name}" for name in web.ASSETS
+    }
+    assert beside - pages == set(BESIDE)
     for path, is_free in BESIDE.items():
         assert is_open(path) == is_free
     assert not any(is_open(path) for path in of_the_table)
+
+
+PAGES = [PREFIX + path for path in (*web.PAGES, *(f"/assets/{name}" for name in web.ASSETS))]
 
 
 def routes(app: falcon.App) -> set[str]:

@@ -67,7 +67,7 @@ def test_a_link_logs_in_by_its_button(browser, link):
     assert '<form method="post">' in page.text
     assert browser.cookie is None
     answer = browser.send("POST", link)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui")
     assert browser.send("GET", "/me").json["email"] == "ada@example.org"
     event = Event.select().order_by(Event.id.desc()).first()
     assert (event.type, event.actor) == ("logged_in", "ada@example.org")
@@ -274,7 +274,7 @@ def test_a_session_that_is_used_stays(ada):
 def test_logging_out_ends_the_session(ada):
     cookie = ada.cookie
     answer = ada.send("POST", "/logout")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui")
     ada.cookie = cookie
     assert ada.send("GET", "/me").status_code == 401
     assert Event.select().where(Event.type == "logged_out").get().actor == "ada@example.org"
