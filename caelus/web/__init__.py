@@ -1,0 +1,1 @@
+"""The pages for people: forms made from schemas, and what shows them."""
