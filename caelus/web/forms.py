@@ -172,7 +172,7 @@ class _Builder:
         return self._said(spot, "blank") if offered else None
 
     def _default(self, spot: _Spot, made: Field) -> str:
-        if spot.default in (None, marks.MASK) or made.kind in ("group", "choice"):
+        if spot.default in (None, "", [], {}, marks.MASK) or made.kind in ("group", "choice"):
             return ""
         return validation.printable(shown(spot.default), 200)
 

@@ -70,7 +70,7 @@ def beside(wrong) -> Errors:
 
 def place(path: tuple) -> str:
     """A path in the document as the API names it in errors."""
-    return f"{PLACE}.{validation.dotted(path)}" if path else PLACE
+    return validation.field_in(PLACE, path)
 
 
 def _pressed(entries: Entries, pairs: list) -> bool:
@@ -216,7 +216,6 @@ class _Reader:
         if branch.kind == "map":
             return self._rows(branch.rest, name, path)
         return self._group(branch, name, path, True)
-
 
     def _forget_constants(self, branch: Shape, name: str) -> None:
         """What told the other choices from this one."""

@@ -229,7 +229,14 @@ def is_secret(rules: dict) -> bool:
 
 
 def _either(types: set) -> str:
-    words = {"string": 'a text (in "quotes")', "array": "a list ([...])", "object": "{...}"}
+    words = {
+        "string": 'a text (in "quotes")',
+        "array": "a list [...]",
+        "object": "an object {...}",
+        "number": "a number",
+        "integer": "a whole number",
+        "boolean": "true or false",
+    }
     return " or ".join(sorted(words.get(name, name) for name in types)) or "nothing"
 
 
@@ -288,7 +295,14 @@ def _of_alternatives(parts: Parts, merged: _Merged, read: frozenset) -> Shape:
     objects = all(kind == {"object"} and not one.alternatives for kind, one in zip(types, kinds))
     if objects and len(live) == len(branches) <= MOST_BRANCHES and len(merged.alternatives) == 1:
         return _choice(parts, merged, read, list(zip(live, kinds)))
-    return Shape("json", merged.rules, why="It may have one of several forms.")
+    return Shape("json", merged.rules, why=_several(types))
+
+
+def _several(types: list) -> str:
+    plain = [kind for kind in types if kind and len(kind) == 1]
+    if len(plain) < len(types) or len({*map(tuple, plain)}) < 2:
+        return "It may have one of several forms."
+    return f"It may be {_either(set().union(*plain))}."
 
 
 def _only_null(branch: Parts) -> bool:
