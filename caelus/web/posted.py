@@ -59,13 +59,14 @@ def takes_values(schema: dict | None) -> bool:
 
 
 def beside(wrong) -> Errors:
-    """Errors as `forms` places them: of a CaelusError, or of the API's problem document."""
+    """Errors as `forms` places them, from a CaelusError, a problem document, or a list of either
+    the API's `{field, message}` or such pairs."""
     if isinstance(wrong, CaelusError):
         wrong = wrong.document()
     if isinstance(wrong, dict):
-        listed = wrong.get("errors") or [{"field": "", "message": wrong.get("detail", "")}]
-        return [(error["field"], error["message"]) for error in listed]
-    return [(field, message) for field, message in wrong]
+        wrong = wrong.get("errors") or [("", wrong.get("detail", ""))]
+    pairs = (e if isinstance(e, tuple) else (e["field"], e["message"]) for e in wrong)
+    return [(field, message) for field, message in pairs]
 
 
 def place(path: tuple) -> str:
