@@ -7,7 +7,8 @@ import pytest
 from caelus import values
 from caelus.errors import CaelusError, Conflict, Invalid
 from caelus.marks import MASK
-from caelus.web.forms import Field, again, form, humanised
+from caelus.web.fields import Field
+from caelus.web.forms import again, form, humanised
 from caelus.web.inputs import as_javascript
 from caelus.web.posted import beside, number, posted
 from tests.browser import Page, rendered

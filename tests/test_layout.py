@@ -23,7 +23,7 @@ FLOORS = [
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
     " doctor_commands"
     " client_commands remote servers waiting completion manual helptext"
-    " web.shapes web.entries web.posted web.inputs web.forms",
+    " web.merging web.shapes web.entries web.posted web.fields web.inputs web.forms",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
 ONLY_IN = {

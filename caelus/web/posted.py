@@ -7,7 +7,8 @@ from typing import NamedTuple
 from caelus import marks, validation
 from caelus.errors import CaelusError
 from caelus.web.entries import ROOT, Entries, Pairs, below, settled
-from caelus.web.shapes import Parts, Shape, is_secret, root, shape
+from caelus.web.merging import Parts
+from caelus.web.shapes import Shape, is_secret, root, shape
 
 PLACE = "user_values_json"  # the field of the API that the document goes into
 _MISSING = object()
