@@ -49,8 +49,11 @@ class Invalid(CaelusError):
         self.errors = errors
 
     def document(self) -> dict:
-        errors = [{"field": field, "message": message} for field, message in self.errors]
-        return super().document() | {"errors": errors}
+        return super().document() | {"errors": _listed(self.errors)}
+
+
+def _listed(errors) -> list[dict]:
+    return [{"field": field, "message": message} for field, message in errors]
 
 
 class NotFound(CaelusError):
@@ -67,6 +70,17 @@ class Conflict(CaelusError):
 
     status = 409
     title = "Conflict"
+
+
+class BadValues(Conflict):
+    """Values that their template does not take; `errors` as Invalid has them, for a form."""
+
+    def __init__(self, detail: str, errors: list[tuple[str, str]]):
+        super().__init__(detail)
+        self.errors = errors
+
+    def document(self) -> dict:
+        return super().document() | {"errors": _listed(self.errors)}
 
 
 class Busy(Conflict):

@@ -96,6 +96,11 @@ def dotted(path: tuple) -> str:
     return ".".join(printable(str(part)) for part in path) or "document"
 
 
+def field_in(document: str, path: tuple) -> str:
+    """The name for errors of what is at `path` in the document that this field holds."""
+    return f"{document}.{dotted(path)}" if path else document
+
+
 def pointer(path: tuple) -> str:
     """A path as a JSON Pointer (RFC 6901): `/user/hosts/0`."""
     parts = (printable(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
@@ -207,19 +212,19 @@ def _quick(draft):
 
     def unique_items(validator, wanted, instance, schema):
         if wanted and validator.is_type(instance, "array"):
-            texts = {json.dumps(_comparable(item), sort_keys=True) for item in instance}
+            texts = {json.dumps(comparable(item), sort_keys=True) for item in instance}
             if len(texts) < len(instance):
                 yield jsonschema.ValidationError("has items that are equal")
 
     return jsonschema.validators.extend(draft, {"uniqueItems": unique_items})
 
 
-def _comparable(value):
+def comparable(value):
     """`value` such that equal numbers are one: 1.0 is 1 (but true is not)."""
     if isinstance(value, dict):
-        return {key: _comparable(item) for key, item in value.items()}
+        return {key: comparable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_comparable(item) for item in value]
+        return [comparable(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -7,7 +7,7 @@ import copy
 import re
 
 from caelus import isolation, marks, references, validation
-from caelus.errors import Conflict
+from caelus.errors import BadValues, Conflict
 
 REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
 _TOKEN = re.compile(r"\$\$|\$\{([^{}$]*)\}|\$")
@@ -152,25 +152,27 @@ def check_user_text(capabilities: dict | None, user_values: dict | None) -> None
     """
     if policy(capabilities, "user_text") == "any":
         return
-    for place in _unsafe(user_values or {}, ""):
-        raise Conflict(
-            f"user values: {validation.printable(place)} has a line break or {{{{, which a chart "
-            'may take for more than text; a template takes it with {"user_text": "any"} in its '
-            "capabilities"
+    for path in _unsafe(user_values or {}, ()):
+        place = validation.printable("".join(f"/{key}" for key in path))
+        text = (
+            "has a line break or {{, which a chart may take for more than text; a template takes "
+            'it with {"user_text": "any"} in its capabilities'
         )
+        field = validation.field_in("user_values_json", path)
+        raise BadValues(f"user values: {place} {text}", [(field, text)])
 
 
-def _unsafe(document, place: str):
+def _unsafe(document, path: tuple):
     if isinstance(document, dict):
         for key, item in document.items():
             if _UNSAFE_TEXT.search(key):
-                yield f"{place}/{key.encode('unicode_escape').decode()}"
-            yield from _unsafe(item, f"{place}/{key}")
+                yield (*path, key.encode("unicode_escape").decode())
+            yield from _unsafe(item, (*path, key))
     elif isinstance(document, list):
         for number, item in enumerate(document):
-            yield from _unsafe(item, f"{place}/{number}")
+            yield from _unsafe(item, (*path, number))
     elif isinstance(document, str) and _UNSAFE_TEXT.search(document):
-        yield place
+        yield path
 
 
 def final_values(
@@ -230,8 +232,18 @@ def _refuse(what: str, errors: validation.Errors, schema: dict, document: dict, 
         if marks.is_inside(place.rpartition("/")[0], secret):
             place = next(other for other in secret if marks.is_inside(place, {other}))
             path, text = marks.tokens(place.removeprefix(root)), "is not what the schema wants"
-        told.setdefault(f"{validation.pointer(path) or '/'} {text}")
-    raise Conflict(f"{what} are not valid: {'; '.join(told)}")
+        field = _field(what, (*marks.tokens(root), *path))
+        told.setdefault(f"{validation.pointer(path) or '/'} {text}", (field, text))
+    raise BadValues(f"{what} are not valid: {'; '.join(told)}", list(told.values()))
+
+
+def _field(what: str, path: tuple) -> str:
+    """The field of a request that holds what is at `path` of the values."""
+    if what == "default values":
+        return validation.field_in("default_values_json", path)
+    if path[:1] == ("user",):
+        return validation.field_in("user_values_json", path[1:])
+    return validation.field_in("values", path)
 
 
 # Bindings: {JSON Pointer: string template}, read into {pointer: [text or reference path]}
