@@ -8,14 +8,27 @@ import pathlib
 import falcon
 
 from caelus.config import Config
-from caelus.web import owner
+from caelus.web import account, changes, creation, deployment, owner
 from caelus.web.pages import HERE, PREFIX
 
+ONE = "/users/{user_id}/deployments/{deployment_id}"
 PAGES = {
     "": owner.Home,
     "/products": owner.Catalogue,
-    "/products/{product_id}/create": owner.Create,
-    "/users/{user_id}/deployments/{deployment_id}": owner.Deployment,
+    "/products/{product_id}/create": creation.Create,
+    "/products/{product_id}/create/check": creation.Check,
+    ONE: deployment.Deployment,
+    f"{ONE}/live": deployment.Live,
+    f"{ONE}/edit": changes.Edit,
+    f"{ONE}/domain": changes.Domain,
+    f"{ONE}/domain/check": changes.DomainCheck,
+    f"{ONE}/upgrade": changes.Upgrade,
+    f"{ONE}/retry": changes.Retry,
+    f"{ONE}/secrets": changes.Secrets,
+    f"{ONE}/delete": changes.Delete,
+    f"{ONE}/forget": changes.Forget,
+    "/account": account.Account,
+    "/account/tokens/{token_id}/delete": account.DeleteToken,
 }
 ASSETS = ("app.css", "app.js", "fields.css", "fields.js", "htmx.min.js")
 

@@ -24,6 +24,7 @@ DONE = {
     "deleted": "Deleted.",
     "saved": "Saved.",
     "nothing": "Nothing was changed.",
+    "forgotten": "Its record is closed. The cluster was not touched.",
 }
 UNITS = (
     ("year", 31_536_000),
