@@ -49,8 +49,11 @@ class Invalid(CaelusError):
         self.errors = errors
 
     def document(self) -> dict:
-        errors = [{"field": field, "message": message} for field, message in self.errors]
-        return super().document() | {"errors": errors}
+        return super().document() | {"errors": _documents(self.errors)}
+
+
+def _documents(errors) -> list[dict]:
+    return [{"field": field, "message": message} for field, message in errors]
 
 
 class NotFound(CaelusError):
@@ -67,6 +70,17 @@ class Conflict(CaelusError):
 
     status = 409
     title = "Conflict"
+
+
+class Unfit(Conflict):
+    """Values break a rule; `errors` says of which field what, as that of Invalid."""
+
+    def __init__(self, detail: str, *errors: tuple[str, str]):
+        super().__init__(detail)
+        self.errors = errors
+
+    def document(self) -> dict:
+        return super().document() | {"errors": _documents(self.errors)}
 
 
 class Busy(Conflict):

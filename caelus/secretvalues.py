@@ -13,7 +13,7 @@ import peewee
 
 from caelus import keyring, marks, values
 from caelus.database import forget_what_was, lock_tables
-from caelus.errors import Conflict, SecretKeyError
+from caelus.errors import Conflict, SecretKeyError, Unfit
 from caelus.models import DELETED, READY, Deployment, Template
 from caelus.validation import compact
 
@@ -228,10 +228,12 @@ def _unmasked(sent, shown, stored: dict, kept: dict, place: str = ""):
     """`sent` with what is stored in the place of masks; those values also go to `kept`."""
     if sent == MASK:
         if place not in stored:
-            raise Conflict(
-                f"user values: {place.removeprefix('/user')} is the mask {MASK}, and no stored "
-                "value is known for it; send the value itself (for all of a list that changes)"
+            why = (
+                f"is the mask {MASK}, and no stored value is known for it; "
+                "send the value itself (for all of a list that changes)"
             )
+            said = f"user values: {place.removeprefix('/user')} {why}"
+            raise Unfit(said, (values.field(place), why))
         kept[place] = stored[place]
         return stored[place]
     if isinstance(sent, dict):

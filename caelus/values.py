@@ -7,7 +7,7 @@ import copy
 import re
 
 from caelus import isolation, marks, references, validation
-from caelus.errors import Conflict
+from caelus.errors import Conflict, Unfit
 
 REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
 _TOKEN = re.compile(r"\$\$|\$\{([^{}$]*)\}|\$")
@@ -153,11 +153,12 @@ def check_user_text(capabilities: dict | None, user_values: dict | None) -> None
     if policy(capabilities, "user_text") == "any":
         return
     for place in _unsafe(user_values or {}, ""):
-        raise Conflict(
-            f"user values: {validation.printable(place)} has a line break or {{{{, which a chart "
-            'may take for more than text; a template takes it with {"user_text": "any"} in its '
-            "capabilities"
+        why = (
+            "has a line break or {{, which a chart may take for more than text; a template takes "
+            'it with {"user_text": "any"} in its capabilities'
         )
+        said = f"user values: {validation.printable(place)} {why}"
+        raise Unfit(said, (field(f"/user{place}"), why))
 
 
 def _unsafe(document, place: str):
@@ -224,14 +225,26 @@ def _refuse(what: str, errors: validation.Errors, schema: dict, document: dict, 
     if not errors:
         return
     secret = marks.secret_places(schema, document)
-    told = {}
+    told, fields = {}, {}
     for path, text in errors:
         place = root + "".join(f"/{marks.escaped(key)}" for key in path)
         if marks.is_inside(place.rpartition("/")[0], secret):
             place = next(other for other in secret if marks.is_inside(place, {other}))
             path, text = marks.tokens(place.removeprefix(root)), "is not what the schema wants"
         told.setdefault(f"{validation.pointer(path) or '/'} {text}")
-    raise Conflict(f"{what} are not valid: {'; '.join(told)}")
+        fields.setdefault((field(_PLACES.get(what, "") + place), text))
+    raise Unfit(f"{what} are not valid: {'; '.join(told)}", *fields)
+
+
+_PLACES = {"default values": "/default_values_json"}
+
+
+def field(place: str) -> str:
+    """What a place in the values is called in errors: as the API's field, if a user sets it."""
+    path = marks.tokens(place)
+    if path[:1] == ["user"]:
+        path[0] = "user_values_json"
+    return validation.dotted(tuple(path))
 
 
 # Bindings: {JSON Pointer: string template}, read into {pointer: [text or reference path]}

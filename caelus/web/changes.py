@@ -6,14 +6,13 @@ from caelus.web import differences, userform
 from caelus.web.deployment import OfDeployment
 from caelus.web.owner import place
 from caelus.web.pages import go, never_kept, sent, whole
-from caelus.web.refused import beside, is_about_domain
+from caelus.web.refused import about_values, beside, is_about_domain
 
 
 class Change(OfDeployment):
     """A form that changes the deployment; one that is refused is shown again, as it was sent."""
 
     template: str
-    done: str
 
     def on_get(self, req, resp, user_id, deployment_id):
         deployment = self.found(req, user_id, deployment_id)
@@ -21,34 +20,40 @@ class Change(OfDeployment):
 
     def on_post(self, req, resp, user_id, deployment_id):
         deployment, pairs = self.found(req, user_id, deployment_id), sent(req)
+        error = None
         try:
-            done = self.change(req, deployment, pairs) or self.done
+            if done := self.change(req, deployment, pairs):
+                go(place(deployment), done)
         except (Forbidden, Unseen):
             raise  # it goes on record
         except CaelusError as e:
-            again = self.again(req, deployment, pairs, e)
-            self.show_of(req, resp, self.template, deployment, e.status, **again)
-            return
-        go(self.after(deployment), done)
-
-    def after(self, deployment: dict) -> str:
-        """Where it goes on once it is done."""
-        return place(deployment)
+            error = e
+        again = self.again(req, deployment, pairs, error)
+        status = error.status if error else 200
+        self.show_of(req, resp, self.template, deployment, status, **again)
 
     def blank(self, req, deployment: dict) -> dict:
         """What the template is given before anything was sent."""
-        return {"error": None, "errors": {}}
+        return _refusal(None)
 
-    def again(self, req, deployment: dict, pairs: list, error: CaelusError) -> dict:
-        """What it is given when the change was refused."""
-        return {"error": error, "errors": beside(error)}
+    def again(self, req, deployment: dict, pairs: list, error: CaelusError | None) -> dict:
+        """What it is given after a refusal, or when there is more to fill in."""
+        return _refusal(error)
 
     def change(self, req, deployment: dict, pairs: list) -> str | None:
-        """Make the change; gives what was done where that is not as usual. Raises CaelusError."""
+        """Make the change; gives what was done, None if there is more to fill in.
+
+        Raises CaelusError.
+        """
         raise NotImplementedError
 
     def update(self, req, deployment: dict, dry_run: bool = False, **fields) -> dict:
         return self.ask(req, "update-deployment", dry_run, **_ids(deployment), **fields)
+
+
+def _refusal(error: CaelusError | None) -> dict:
+    is_beside = bool(beside(error) or about_values(error))
+    return {"error": error, "errors": beside(error), "is_beside": is_beside}
 
 
 def _ids(deployment: dict) -> dict:
@@ -68,28 +73,32 @@ def _check_seen(deployment: dict, pairs: list) -> None:
 class Edit(Change):
     """Other values, of the same template."""
 
-    template, done = "edit.html", "updated"
+    template = "edit.html"
 
     def blank(self, req, deployment):
         form = userform.filled(deployment["desired_template"], deployment["user_values_json"])
         return super().blank(req, deployment) | {"form": form}
 
     def again(self, req, deployment, pairs, error):
-        form = userform.again(deployment["desired_template"], pairs, error)
+        form = userform.again(deployment["desired_template"], pairs, about_values(error))
         return super().again(req, deployment, pairs, error) | {"form": form}
 
     def change(self, req, deployment, pairs):
+        template = deployment["desired_template"]
+        if userform.is_growing(template, pairs):
+            return None
         _check_seen(deployment, pairs)
-        user_values = userform.read(deployment["desired_template"], pairs)
+        user_values = userform.read(template, pairs)
         if user_values is KEEP:
             raise Conflict("this version has nothing that its user sets")
-        if (user_values or {}) == (deployment["user_values_json"] or {}):
+        if user_values == (deployment["user_values_json"] or {}):
             return "nothing"
-        self.update(req, deployment, user_values_json=user_values or {})
+        self.update(req, deployment, user_values_json=user_values)
+        return "updated"
 
 
 class Domain(Change):
-    template, done = "domain.html", "updated"
+    template = "domain.html"
 
     def blank(self, req, deployment):
         return super().blank(req, deployment) | {"domainname": deployment["domainname"]}
@@ -101,6 +110,7 @@ class Domain(Change):
         if _domain(pairs).lower() == deployment["domainname"]:
             return "nothing"
         self.update(req, deployment, domainname=_domain(pairs))
+        return "updated"
 
 
 class DomainCheck(Change):
@@ -116,7 +126,7 @@ class DomainCheck(Change):
                 self.update(req, deployment, dry_run=True, domainname=domainname)
             except CaelusError as e:
                 error = e
-        context = {"error": error, "is_domain": is_about_domain(error), "errors": beside(error)}
+        context = _refusal(error) | {"is_domain": is_about_domain(error)}
         self.show(req, resp, "domain_check.html", domainname=domainname, **context)
 
 
@@ -127,7 +137,7 @@ def _domain(pairs: list) -> str:
 class Upgrade(Change):
     """A newer template, with other values where the present ones do not fit it."""
 
-    template, done = "upgrade.html", "upgraded"
+    template = "upgrade.html"
 
     def on_get(self, req, resp, user_id, deployment_id):
         deployment = self.found(req, user_id, deployment_id)
@@ -137,16 +147,17 @@ class Upgrade(Change):
         context["asks"] = problem is not None or "values" in req.params
         context["problem"] = problem
         if target:
-            context["form"] = userform.filled(target, deployment["user_values_json"])
+            user_values = deployment["user_values_json"]
+            context["form"] = userform.filled(target, user_values, about_values(problem))
         self.show_of(req, resp, self.template, deployment, **context)
 
     def again(self, req, deployment, pairs, error):
         fields = dict(pairs)
         target = self._target(req, deployment, fields.get("template_id"))
         context = self._context(req, deployment, target)
-        context |= {"error": error, "errors": beside(error), "asks": "asks" in fields}
+        context |= _refusal(error) | {"asks": "asks" in fields}
         if target:
-            context["form"] = userform.again(target, pairs, error)
+            context["form"] = userform.again(target, pairs, about_values(error))
         return context
 
     def change(self, req, deployment, pairs):
@@ -154,13 +165,16 @@ class Upgrade(Change):
         target = self._target(req, deployment, fields.get("template_id"))
         if target is None:
             raise Conflict("there is no newer version to upgrade to")
+        if userform.is_growing(target, pairs):
+            return None
         given = {}
-        if "asks" in fields and (sent_values := userform.read(target, pairs)) is not KEEP:
-            given["user_values_json"] = sent_values or {}
+        if "asks" in fields and (user_values := userform.read(target, pairs)) is not KEEP:
+            given["user_values_json"] = user_values
         self.update(req, deployment, desired_template_id=target["id"], **given)
+        return "upgraded"
 
     def _context(self, req, deployment: dict, target: dict | None) -> dict:
-        context = {"error": None, "errors": {}, "problem": None, "asks": False, "form": None}
+        context = _refusal(None) | {"problem": None, "asks": False, "form": None}
         present = deployment["desired_template"]
         changes = differences.of(present, target) if target else None
         versions = self._newer(req, deployment)
@@ -195,14 +209,15 @@ class Upgrade(Change):
 class Retry(Change):
     """Only a button: what it says when it is refused is a page of its own."""
 
-    template, done = "retry.html", "retried"
+    template = "retry.html"
 
     def change(self, req, deployment, pairs):
         self.ask(req, "retry-deployment", **_ids(deployment))
+        return "retried"
 
 
 class Delete(Change):
-    template, done = "delete.html", "deleting"
+    template = "delete.html"
 
     def again(self, req, deployment, pairs, error):
         typed = dict(pairs).get("name", "")
@@ -214,12 +229,13 @@ class Delete(Change):
     def change(self, req, deployment, pairs):
         _check_name(deployment, pairs)
         self.ask(req, "delete-deployment", **_ids(deployment))
+        return "deleting"
 
 
 class Forget(Delete):
     """For admins: the record is closed, the cluster is not touched."""
 
-    template, done = "forget.html", "forgotten"
+    template = "forget.html"
 
     def blank(self, req, deployment):
         if not req.context.actor.is_admin:
@@ -229,6 +245,7 @@ class Forget(Delete):
     def change(self, req, deployment, pairs):
         _check_name(deployment, pairs)
         self.ask(req, "forget-deployment", **_ids(deployment))
+        return "forgotten"
 
 
 def _check_name(deployment: dict, pairs: list) -> None:

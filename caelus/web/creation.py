@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from caelus.errors import CaelusError, NotFound
+from caelus.errors import CaelusError, Forbidden, NotFound, Unseen
 from caelus.models import KEEP
 from caelus.web import preview, userform
 from caelus.web.owner import place
 from caelus.web.pages import Page, go, sent, whole
-from caelus.web.refused import beside, is_about_domain
+from caelus.web.refused import about_values, beside, is_about_domain
 
 
 class Draft(NamedTuple):
@@ -18,9 +18,8 @@ class Draft(NamedTuple):
     domainname: str
 
     @property
-    def wish(self) -> str:
-        """The button: create, preview, or one of the form's own."""
-        return dict(self.pairs).get("do", "create")
+    def is_preview(self) -> bool:
+        return dict(self.pairs).get("do") == "preview"
 
 
 class Create(Page):
@@ -39,16 +38,18 @@ class Create(Page):
         product = self.ask(req, "get-product", product_id=product_id)
         versions = self._versions(req, product)
         draft = self._sent(req, product, versions)
-        try:
-            made = self.make(req, draft, dry_run=draft.wish != "create")
-        except CaelusError as e:
-            form = userform.again(draft.template, draft.pairs, e)
-            self._show(req, resp, product, versions, draft, form, e)
-            return
-        if draft.wish == "create":
+        made = error = None
+        if not userform.is_growing(draft.template, draft.pairs):
+            try:
+                made = self.make(req, draft, dry_run=draft.is_preview)
+            except (Forbidden, Unseen):
+                raise  # it goes on record
+            except CaelusError as e:
+                error = e
+        if made and not draft.is_preview:
             go(place(made), "created")
-        form = userform.again(draft.template, draft.pairs)
-        self._show(req, resp, product, versions, draft, form, made=made)
+        form = userform.again(draft.template, draft.pairs, about_values(error))
+        self._show(req, resp, product, versions, draft, form, error, made)
 
     def make(self, req, draft: Draft, dry_run: bool) -> dict:
         """Create the deployment that the form asks for. Raises CaelusError."""
@@ -88,6 +89,7 @@ class Create(Page):
             form=form,
             error=error,
             errors=beside(error),
+            is_beside=bool(beside(error) or about_values(error)),
             preview=made and preview.of(made, self.settings),
         )
 

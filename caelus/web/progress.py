@@ -78,6 +78,8 @@ def can(deployment: dict) -> set[str]:
 
 def remedies(deployment: dict) -> list[str]:
     """The steps that can help a failed deployment, the likeliest first."""
+    if deployment["last_error"] is None:
+        return []
     code = (deployment["cause"] or {}).get("code")
     order = ["retry", "edit", "upgrade"]
     if code in _EDIT_FIRST:

@@ -1,50 +1,40 @@
 """The part of a form that holds what a user sets, by the schema of a template."""
 
-import json
-from typing import NamedTuple
-
-from caelus import validation, values
-from caelus.errors import CaelusError, Invalid
+from caelus.errors import Invalid
 from caelus.models import KEEP
-
-JSON = "user:json"
-
-
-class UserForm(NamedTuple):
-    """`text` is shown; `error` is about it."""
-
-    takes: bool
-    text: str = ""
-    error: str | None = None
+from caelus.web import forms
+from caelus.web.posted import posted, takes_values
 
 
-def filled(template: dict, user_values: dict | None) -> UserForm:
+def filled(template: dict, user_values: dict | None, errors=()) -> forms.Field:
     """The form as it shows these values; secrets are masked in them."""
-    text = "" if user_values is None else json.dumps(user_values, indent=2, ensure_ascii=False)
-    return UserForm(_takes(template), text)
+    schema = template["values_schema_json"]
+    return forms.form(schema, user_values, errors, _defaults(template))
 
 
-def again(template: dict, pairs: list, error: CaelusError | None = None) -> UserForm:
-    """The form as it was sent."""
-    return UserForm(_takes(template), dict(pairs).get(JSON, ""), _about_values(error))
+def again(template: dict, pairs: list, errors=()) -> forms.Field:
+    """The form as it was sent, or as one of its own buttons wants it."""
+    schema = template["values_schema_json"]
+    shown = posted(schema, pairs).pairs if takes_values(schema) else pairs
+    return forms.again(schema, shown, errors, _defaults(template))
+
+
+def is_growing(template: dict, pairs: list) -> bool:
+    """Whether a button of the form was pressed, for another row, say: nothing is to be done."""
+    schema = template["values_schema_json"]
+    return takes_values(schema) and posted(schema, pairs).again
 
 
 def read(template: dict, pairs: list):
-    """The values that were sent, KEEP where there is nothing to set. Raises Invalid."""
-    text = dict(pairs).get(JSON, "").strip()
-    if not _takes(template):
+    """The values that were sent; KEEP where nothing can be set. Raises Invalid."""
+    schema = template["values_schema_json"]
+    if not takes_values(schema):
         return KEEP
-    try:
-        return validation.parse_json(text) if text else None
-    except ValueError as e:
-        raise Invalid(("user_values_json", f"is {e}")) from None
+    found = posted(schema, pairs)
+    if found.errors:
+        raise Invalid(*found.errors)
+    return found.document
 
 
-def _takes(template: dict) -> bool:
-    return values.takes_user_values(template["values_schema_json"])
-
-
-def _about_values(error: CaelusError | None) -> str | None:
-    if error is None or not error.detail.startswith(("user", "values")):
-        return None
-    return error.detail
+def _defaults(template: dict):
+    return (template["default_values_json"] or {}).get("user")
