@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from caelus import __version__, client_commands, machine, startup
+from caelus import __version__, client_commands, machine, startup, tracing
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
@@ -23,6 +23,11 @@ WAITING = ("--wait", "--timeout")  # are no arguments of the operation
 
 def main(argv: list[str]) -> int:
     """Run one command; gives its exit code: 0 done, 1 refused or failed, 2 wrong usage."""
+    return tracing.carried(_main)(argv)
+
+
+def _main(argv: list[str]) -> int:
+    tracing.start(tracing.new_id())
     try:
         if argv == ["--version"]:
             print(f"caelus {__version__}", flush=True)

@@ -6,7 +6,7 @@ calls the service and shows what it gives.
 
 import logging
 
-from caelus import access, events, jobs, schemas, validation
+from caelus import access, events, jobs, schemas, tracing, validation
 from caelus.actors import Actor
 from caelus.database import session, transaction
 from caelus.errors import Invalid
@@ -31,6 +31,7 @@ def dispatch(operation: Operation, actor: Actor, arguments: dict):
             return _show(operation, operation.service(**ready))
         with transaction(), events.by(str(actor), actor.token, actor.address):
             document = _show(operation, operation.service(**ready))
+    tracing.note(deployment=document.get("deployment_uid"))
     # Only now: a worker that is woken earlier would not see the job.
     jobs.wakeup.call()
     log.info("%s: %s %d, by %s", operation.command, operation.shows, document["id"], actor)

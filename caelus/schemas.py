@@ -123,6 +123,7 @@ def job(row: Job) -> dict:
         "lease_until": time(row.lease_until),
         "last_error": row.last_error,
         "cause": row.cause,
+        "request_id": row.request_id,
         "created_at": time(row.created_at),
         "updated_at": time(row.updated_at),
     }
@@ -328,6 +329,7 @@ DOCUMENTS = {
         lease_until=_OPTIONAL_TIME,
         last_error=_nullable("string"),
         cause=_CAUSE,
+        request_id=_nullable("string"),
         created_at=_TIME,
         updated_at=_TIME,
     ),

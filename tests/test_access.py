@@ -64,6 +64,7 @@ BESIDE = {  # the routes that are not of the table; True for those that are open
     "/logout": True,
     "/openapi.json": False,
     "/me": False,
+    "/metrics": False,
 }
 BODIES = {
     "create-user": {"email": "new@example.org"},
