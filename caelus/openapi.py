@@ -19,7 +19,8 @@ REFUSALS = {
     "422": "A field is missing, unknown or of the wrong shape.",
     "429": "Too many failed attempts from this address.",
     "500": "A fault of Caelus.",
-    "503": "The database can't be reached, or the key of the secrets is missing.",
+    "503": "The database can't be reached, or the key of the secrets is missing; or the "
+    "cluster does not answer.",
 }
 PREFER = {
     "name": "Prefer",

@@ -16,13 +16,13 @@ FLOORS = [
     " keyring marks yamltext recovery releases wording evidence symptoms causes readonly",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
-    " actors audit credentials tokens logins sessions refusals arrivals tallies"
+    " actors audit credentials tokens logins sessions refusals arrivals tallies glances resources podlogs"
     " tool_checks cluster_checks database_checks machine_checks queue_checks doctor",
-    "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
+    "schemas operation user_rows product_rows deployment_rows cluster_rows operations access dispatch openapi",
     "api observer guard identity login_pages peers metrics server worker"
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
     " doctor_commands"
-    " client_commands remote servers waiting completion manual helptext",
+    " client_commands remote servers waiting following completion manual helptext",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
 ONLY_IN = {
