@@ -9,6 +9,7 @@ import logging
 import random
 import threading
 
+from caelus import tracing
 from caelus.database import clock, database, is_postgres, locked, page, transaction
 from caelus.errors import Busy
 from caelus.models import DONE, FAILED, QUEUED, RUNNING, Job, now
@@ -84,15 +85,18 @@ def enqueue(deployment_id: int, reason: str) -> Job:
     if job is not None:
         close(job)
         log.info("job %d of deployment %d gives way to a new one", job.id, deployment_id)
-    job = Job.create(deployment=deployment_id, reason=reason, run_after=clock())
+    request_id = tracing.present().request_id
+    job = Job.create(
+        deployment=deployment_id, reason=reason, run_after=clock(), request_id=request_id
+    )
     _tell()
     log.info("job %d (%s) of deployment %d queued", job.id, reason, deployment_id)
     return job
 
 
 def hurry(job: Job) -> None:
-    """Make a job that waits for its retry due at once."""
-    _change(job, run_after=clock())
+    """Make a job that waits for its retry due at once, for the request that asks for it."""
+    _change(job, run_after=clock(), request_id=tracing.present().request_id)
     _tell()
     log.info("job %d of deployment %d is due at once", job.id, job.deployment_id)
 

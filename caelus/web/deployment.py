@@ -1,12 +1,10 @@
 """The page of one deployment, and the parts of it that are loaded after it or again and again."""
 
-from caelus.operations import BY_COMMAND
 from caelus.web import progress
 from caelus.web.owner import place
 from caelus.web.pages import Page, whole
 
 EVENTS = 20
-LOG_LINES = 200
 
 
 class OfDeployment(Page):
@@ -50,8 +48,6 @@ class Deployment(OfDeployment):
             pause=progress.pause(deployment) if before is None else None,
             is_busy=progress.is_busy(deployment),
             scheme=self.settings.base_url.partition("://")[0],
-            has_resources="resources" in BY_COMMAND,
-            has_logs="logs" in BY_COMMAND,
         )
 
 

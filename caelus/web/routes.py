@@ -8,7 +8,7 @@ import pathlib
 import falcon
 
 from caelus.config import Config
-from caelus.web import account, changes, creation, deployment, owner
+from caelus.web import account, changes, creation, deployment, owner, running
 from caelus.web.pages import HERE, PREFIX
 
 ONE = "/users/{user_id}/deployments/{deployment_id}"
@@ -19,6 +19,10 @@ PAGES = {
     "/products/{product_id}/create/check": creation.Check,
     ONE: deployment.Deployment,
     f"{ONE}/live": deployment.Live,
+    f"{ONE}/resources": running.Resources,
+    f"{ONE}/resources/part": running.Resources,
+    f"{ONE}/logs": running.Logs,
+    f"{ONE}/logs/part": running.Logs,
     f"{ONE}/edit": changes.Edit,
     f"{ONE}/domain": changes.Domain,
     f"{ONE}/domain/check": changes.DomainCheck,
