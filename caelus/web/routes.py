@@ -58,8 +58,9 @@ class Asset:
 
     def on_get(self, req, resp):
         content = _content(self._name)
-        resp.etag, resp.cache_control = hashlib.sha256(content).hexdigest()[:32], ["no-cache"]
-        if resp.etag in (req.if_none_match or ()):
+        etag = hashlib.sha256(content).hexdigest()[:32]
+        resp.etag, resp.cache_control = etag, ["no-cache"]
+        if etag in (req.if_none_match or ()):
             resp.status = 304
             return
         resp.content_type, resp.data = self._type, content
