@@ -3,7 +3,8 @@
 A name is `user/hosts/0`: keys and row numbers, percent-encoded. What it says beside a value comes
 after a colon, which no encoded key has: `:item` the numbers of a list's rows in order, `:key` a
 row's name, `:json` the value as JSON, `:null` and `:blank` (empty on purpose) as ticks, `:choice`
-and `:was` an alternative, now and as it was shown, `:unset` what a tick is that says nothing.
+and `:was` an alternative, now and as it was shown, `:unset` what a tick is that says nothing,
+`:here` that there is a group or list, though it may be empty.
 """
 
 import bisect
@@ -63,6 +64,13 @@ class Entries:
     def pairs(self) -> list[tuple[str, str]]:
         return [(name, text) for name, texts in self._texts.items() for text in texts]
 
+    def forget(self, name: str) -> None:
+        """All that is said of the value of this name, and inside it."""
+        inside = (f"{name}/", f"{name}:")
+        for other in [n for n in self._texts if n == name or n.startswith(inside)]:
+            del self._texts[other]
+        self._sorted = None
+
     def add_row(self, name: str) -> None:
         taken = [int(row.rpartition("/")[2]) for row in self.rows(name)]
         self.add(f"{name}:item", str(max(taken, default=-1) + 1))
@@ -71,9 +79,7 @@ class Entries:
         name, _, number = row.rpartition("/")
         kept = [text for text in self._texts.get(f"{name}:item", ()) if text != number]
         self._texts[f"{name}:item"] = kept
-        for other in [n for n in self._texts if n == row or n.startswith((f"{row}/", f"{row}:"))]:
-            del self._texts[other]
-        self._sorted = None
+        self.forget(row)
 
 
 def written(schema: dict, document: dict | None) -> Entries:
@@ -190,7 +196,7 @@ def _keys_keep(value: dict) -> bool:
 
 
 def _suits(branch: Shape, value: dict) -> bool:
-    """Whether the object is of this branch: what is wanted is there, and has the right constants.
+    """Whether the object is of this branch, as far as its own properties tell.
 
     No more is asked for: a second branch that suits as well would hold the same.
     """
@@ -198,8 +204,12 @@ def _suits(branch: Shape, value: dict) -> bool:
         return False
     if branch.closed and not value.keys() <= branch.properties.keys():
         return False
-    for key, item in value.items():
-        options = shape(branch.properties[key]).options if key in branch.properties else ()
-        if options and canonical(item) not in {canonical(o.value) for o in options}:
-            return False
-    return True
+    inside = ((branch.properties.get(key, branch.rest), item) for key, item in value.items())
+    return all(_may_be(shape(parts), item) for parts, item in inside if parts)
+
+
+def _may_be(found: Shape, value) -> bool:
+    if found.options:
+        return canonical(value) in {canonical(option.value) for option in found.options}
+    nothing = value is None and found.nullable
+    return nothing or found.kind == "json" or _fits(found, value)

@@ -226,7 +226,7 @@ class _Builder:
         if not said and not self._entries.has(spot.name) and spot.firm:
             said = option_text(found, spot.default) if spot.default is not None else said
             said = said if said in texts else ""
-        if len(texts) == 1 and spot.firm:
+        if len(texts) == 1 and spot.firm and not said:
             said = next(iter(texts))
         made = [Option(value, label, value == said) for value, label in texts.items()]
         if said and said not in texts:

@@ -211,9 +211,19 @@ class _Reader:
         if chosen not in branches:
             return _MISSING
         branch = shape(branches[chosen].parts, branches[chosen].read)
+        if chosen != was:
+            self._forget_constants(branch, name)
         if branch.kind == "map":
             return self._rows(branch.rest, name, path)
         return self._group(branch, name, path, True)
+
+
+    def _forget_constants(self, branch: Shape, name: str) -> None:
+        """What told the other choices from this one."""
+        for key, parts in branch.properties.items():
+            options = shape(parts).options
+            if len(options) == 1:
+                self._entries.forget(below(name, key))
 
 
 def number(text: str, whole: bool) -> int | float | None:

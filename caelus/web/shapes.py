@@ -306,6 +306,7 @@ def _only_forbids(branch: Parts) -> bool:
 
 
 def _options(live: list[Parts]) -> list[Option] | None:
+    """What the branches list, if that is all they do; nothing where only null is left."""
     options = []
     for branch in live:
         one = _Merged(branch, frozenset())
@@ -313,7 +314,7 @@ def _options(live: list[Parts]) -> list[Option] | None:
             return None
         title = one.rules.get("title") if len(one.enum) == 1 else None
         options += (Option(value, title or shown(value)) for value in one.enum)
-    return options or None
+    return options
 
 
 def _with_options(parts, merged: _Merged, read, options: list[Option], null: bool) -> Shape:

@@ -1,0 +1,57 @@
+// Passwords: shown and hidden, and made by the browser. All else works without JavaScript.
+"use strict";
+
+(() => {
+  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  const USUAL = 24;
+
+  const random = (length) => {
+    let text = "";
+    while (text.length < length) {
+      const [byte] = crypto.getRandomValues(new Uint8Array(1));
+      // What is beyond the last whole round would make the first letters likelier.
+      if (byte < 256 - (256 % LETTERS.length)) text += LETTERS[byte % LETTERS.length];
+    }
+    return text;
+  };
+
+  const show = (input, shown) => {
+    input.type = shown ? "text" : "password";
+    const button = document.querySelector(`[data-reveal="${CSS.escape(input.id)}"]`);
+    button.setAttribute("aria-pressed", String(shown));
+    button.textContent = shown ? "Hide" : "Show";
+  };
+
+  const generate = (input) => {
+    const least = input.minLength > 0 ? input.minLength : 0;
+    const most = input.maxLength > 0 ? input.maxLength : Infinity;
+    input.value = random(Math.min(Math.max(USUAL, least), most));
+    show(input, true);
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-reveal], [data-generate]");
+    if (!button) return;
+    const input = document.getElementById(button.dataset.reveal ?? button.dataset.generate);
+    if (button.dataset.generate === undefined) show(input, input.type === "password");
+    else generate(input);
+  });
+
+  // What is shown is not to be kept by the browser as an ordinary text.
+  document.addEventListener("submit", (event) => {
+    for (const button of event.target.querySelectorAll("[data-reveal]")) {
+      show(document.getElementById(button.dataset.reveal), false);
+    }
+  });
+
+  const unhide = (root) => {
+    for (const button of root.querySelectorAll("[data-reveal], [data-generate]")) {
+      button.hidden = false;
+    }
+  };
+
+  unhide(document);
+  document.addEventListener("htmx:load", (event) => unhide(event.target));
+})();
