@@ -345,6 +345,15 @@ def test_a_preview_says_what_will_happen_and_does_nothing(ada):
     assert Event.select().where(Event.type == "created").count() == 0
 
 
+def test_a_preview_leaves_no_job_in_the_log(ada, caplog):
+    caplog.set_level("INFO")
+    typed = creation(ada).with_(domainname="n1.example.org", user__title="Mine")
+    ada.post("/ui/products/1/create", [*typed, ("do", "preview")])
+    assert "queued" not in caplog.text
+    ada.post("/ui/products/1/create", typed)
+    assert "job 1 (create) of deployment 1 queued" in caplog.text
+
+
 def test_a_secret_that_is_given_is_not_made(ada):
     typed = {"domainname": "n1.example.org", "user__title": "Mine", "user__key": "k" * 20}
     answer = ada.post("/ui/products/1/create", creation(ada).with_(**typed, do="preview"))
