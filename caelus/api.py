@@ -20,6 +20,8 @@ from caelus.errors import (
     UnsupportedMediaType,
 )
 from caelus.guard import ASSETS, PROBLEM, Guard, is_page, shown_path
+from caelus.metrics import Metrics
+from caelus.observer import Observer
 from caelus.operation import Operation
 from caelus.operations import BY_COMMAND, OPERATIONS
 from caelus.schemas import DOCUMENTS
@@ -60,8 +62,8 @@ DOCS_POLICY = (
 
 def create_app(settings: config.Config | None = None) -> falcon.App:
     settings = settings or config.load()
-    guard = Guard(settings)
-    app = falcon.App(middleware=[guard])
+    guard, metrics = Guard(settings), Metrics()
+    app = falcon.App(middleware=[Observer(settings, metrics), guard])
     app.req_options.keep_blank_qs_values = False
     app.set_error_serializer(functools.partial(_serialize_error, settings))
     app.add_error_handler(CaelusError, guard.refuse)
@@ -72,6 +74,7 @@ def create_app(settings: config.Config | None = None) -> falcon.App:
     app.add_route("/healthz", Alive())
     app.add_route("/readyz", Ready())
     app.add_route("/me", Me())
+    app.add_route("/metrics", metrics)
     app.add_route("/openapi.json", Document())
     app.add_route("/login/{code}", login_pages.Login(settings))
     app.add_route("/logout", login_pages.Logout(settings))

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from caelus import __version__, client_commands, machine, startup
+from caelus import __version__, client_commands, machine, startup, tracing
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
@@ -18,11 +18,16 @@ ABOUT_THE_MACHINE = (
     "caelus {command} is about the machine that it runs on, not about the server {server}; "
     "for this machine, say: caelus --server= {command}"
 )
-WAITING = ("--wait", "--timeout")  # are no arguments of the operation
+OURS = ("--wait", "--timeout", "--follow")  # are no arguments of the operation
 
 
 def main(argv: list[str]) -> int:
     """Run one command; gives its exit code: 0 done, 1 refused or failed, 2 wrong usage."""
+    return tracing.carried(_main)(argv)
+
+
+def _main(argv: list[str]) -> int:
+    tracing.start(tracing.new_id())
     try:
         if argv == ["--version"]:
             print(f"caelus {__version__}", flush=True)
@@ -152,6 +157,11 @@ def _operate(operation, words: dict, server: str) -> int:
     arguments = _arguments(operation, words)
     patience = _patience(operation, words)
     ask = _remote(server) if server else _local()
+    if operation.follows and words["--follow"]:
+        from caelus import following
+
+        gc.enable()
+        return following.follow(ask, operation, arguments)
     document, failure = ask(operation, arguments), None
     if patience is not None:
         from caelus import waiting
@@ -202,7 +212,7 @@ def _arguments(operation, words: dict) -> dict:
         name = operation.words.get(word) or word.lstrip("-").lower().replace("-", "_")
         if value is None or value is False or word == operation.command:
             continue
-        if operation.waits and word in WAITING:
+        if word in OURS and (operation.waits or operation.follows):
             continue
         if value == "" and name in operation.input["properties"] and not operation.changes:
             continue  # as an empty parameter of a query

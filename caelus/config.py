@@ -16,6 +16,7 @@ INGRESS_NAMESPACES = "kube-system,ingress-nginx,traefik"  # the first is where k
 PRIVATE_RANGES = (
     "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10"
 )
+LOG_LEVELS, LOG_FORMATS = ("DEBUG", "INFO", "WARNING", "ERROR"), ("text", "json")
 WIDEST = {4: 8, 6: 16}  # the shortest prefix of a range of proxies; all take in less than two such
 NO_AUTH_HEADERS = (  # their meaning is another
     "authorization cookie host origin sec-fetch-site content-type content-length forwarded "
@@ -92,6 +93,11 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
         'LimitRange of its containers: `{"default": {"memory": "512Mi"}}`',
     ),
     "CAELUS_LOG_LEVEL": ("`INFO`", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
+    "CAELUS_LOG_FORMAT": ("`text`", "`text`, or `json` for one object a line"),
+    "CAELUS_METRICS_READERS": (
+        "none",
+        "addresses or CIDR ranges, with commas, that read `/metrics` without a token",
+    ),
     "CAELUS_SERVER": (
         "this machine's database",
         "URL of the Caelus that operations are asked of (`caelus --server`)",
@@ -120,6 +126,8 @@ class Config(NamedTuple):
     ingress_namespaces: tuple[str, ...]
     private_ranges: tuple[str, ...]
     log_level: str
+    log_format: str
+    metrics_readers: tuple  # of ipaddress networks
     public_url: str | None
     allowed_hosts: tuple[str, ...]
     auth_header: str | None
@@ -178,7 +186,9 @@ def load(environ=os.environ, **flags: str | None) -> Config:
         isolation=_isolation(setting),
         ingress_namespaces=_names(setting("INGRESS_NAMESPACES", INGRESS_NAMESPACES)),
         private_ranges=_ranges(setting("PRIVATE_RANGES", PRIVATE_RANGES)),
-        log_level=_log_level(setting("LOG_LEVEL", "INFO")),
+        log_level=_choice("CAELUS_LOG_LEVEL", setting("LOG_LEVEL", "INFO").upper(), LOG_LEVELS),
+        log_format=_choice("CAELUS_LOG_FORMAT", setting("LOG_FORMAT", "text"), LOG_FORMATS),
+        metrics_readers=tuple(_networks("CAELUS_METRICS_READERS", setting("METRICS_READERS", ""))),
         public_url=_public_url(setting("PUBLIC_URL", "")),
         allowed_hosts=tuple(_host_names(setting("ALLOWED_HOSTS", ""))),
         auth_header=_auth_header(setting("AUTH_HEADER", ""), setting("TRUSTED_PROXIES", "")),
@@ -227,7 +237,7 @@ def watchdog_seconds(environ=os.environ) -> float:
 
 
 def no_color(environ=os.environ) -> bool:
-    return bool(environ.get("NO_COLOR"))
+    return bool(environ.get("NO_COLOR")) or environ.get("CAELUS_LOG_FORMAT") == "json"
 
 
 def data_dir(environ=os.environ) -> pathlib.Path:
@@ -315,11 +325,10 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"[,\s]+", text) if part)
 
 
-def _log_level(text: str) -> str:
-    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
-    if text.upper() in levels:
-        return text.upper()
-    raise ConfigError(f"CAELUS_LOG_LEVEL must be one of {', '.join(levels)}, not {text!r}")
+def _choice(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text in choices:
+        return text
+    raise ConfigError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
 
 
 def _public_url(text: str) -> str | None:
@@ -359,17 +368,25 @@ def _auth_header(name: str, proxies: str) -> str | None:
     return name
 
 
-def _proxies(text: str):
+def _networks(name: str, text: str):
     if not _items(text):
         return
     import ipaddress  # most commands have no need of it
 
-    networks = {4: [], 6: []}
     for item in _items(text):
         try:
-            network = _unmapped(ipaddress.ip_network(item))
+            yield _unmapped(ipaddress.ip_network(item))
         except ValueError as e:
-            raise ConfigError(f"CAELUS_TRUSTED_PROXIES: {e}") from None
+            raise ConfigError(f"{name}: {e}") from None
+
+
+def _proxies(text: str):
+    if not _items(text):
+        return
+    import ipaddress
+
+    networks = {4: [], 6: []}
+    for network in _networks("CAELUS_TRUSTED_PROXIES", text):
         networks[network.version].append(network)
     for version, widest in WIDEST.items():
         merged = list(ipaddress.collapse_addresses(networks[version]))

@@ -150,6 +150,15 @@ def is_postgres() -> bool:
     return not isinstance(database.obj, peewee.SqliteDatabase)
 
 
+def size() -> int:
+    """How many bytes the database takes up, SQLite's log included."""
+    if is_postgres():
+        return database.execute_sql("SELECT pg_database_size(current_database())").fetchone()[0]
+    path = pathlib.Path(database.obj.database)
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
 def clock(opened: peewee.Database | None = None) -> datetime.datetime:
     """The time by the one clock that all processes on this database share, in UTC.
 

@@ -46,9 +46,9 @@ def create(
         status=PROVISIONING,
     )
     secretvalues.assign(deployment, user_values_json)
-    check_values(deployment)
     with _free(deployment.domainname):
         deployment.save(force_insert=True)
+    check_values(deployment)
     jobs.enqueue(deployment.id, "create")
     events.record(deployment.id, "created", f"created from template {template.id}")
     return get(user_id=user_id, deployment_id=deployment.id)
@@ -114,12 +114,12 @@ def update(
     if user_values_json is KEEP:
         user_values_json = deployment.user_values_json
     secretvalues.assign(deployment, user_values_json)
-    check_values(deployment)
     deployment.status = PROVISIONING
     deployment.generation += 1
     deployment.last_error = deployment.cause = None
     with _free(deployment.domainname):
         deployment.save()
+    check_values(deployment)  # after the domain: who types one is told of it first
     jobs.enqueue(deployment_id, "update")
     events.record(deployment_id, "updated", f"changed to generation {deployment.generation}")
     return get(user_id=user_id, deployment_id=deployment_id)

@@ -7,7 +7,7 @@ calls the service and shows what it gives.
 import contextlib
 import logging
 
-from caelus import access, events, jobs, schemas, validation
+from caelus import access, events, jobs, schemas, tracing, validation
 from caelus.actors import Actor
 from caelus.database import session, transaction
 from caelus.errors import Invalid
@@ -40,6 +40,7 @@ def dispatch(operation: Operation, actor: Actor, arguments: dict, dry_run: bool 
                 raise Undone
     if dry_run:
         return document
+    tracing.note(deployment=document.get("deployment_uid"))
     # Only now: a worker that is woken earlier would not see the job.
     jobs.wakeup.call()
     log.info("%s: %s %d, by %s", operation.command, operation.shows, document["id"], actor)

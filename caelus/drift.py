@@ -11,7 +11,17 @@ import re
 
 import peewee
 
-from caelus import deployments, events, fence, jobs, kubectl, manifests, recovery, releases
+from caelus import (
+    deployments,
+    events,
+    fence,
+    jobs,
+    kubectl,
+    manifests,
+    recovery,
+    releases,
+    tallies,
+)
 from caelus.database import session, transaction
 from caelus.errors import Cancelled
 from caelus.models import ERROR, READY, Deployment, Event, Job, Sweep, Template, now
@@ -246,6 +256,7 @@ def _report(seen: Deployment, difference: str) -> bool:
             _tell_once(seen.id, told, RECURRING, _given_up(difference))
             return False
         events.record(seen.id, FOUND, difference)
+        tallies.drifted("corrected")
         jobs.enqueue(seen.id, "drift")
     log.warning("deployment %d: %s", seen.id, difference)
     return True
@@ -284,4 +295,5 @@ def _alike(difference: str) -> str:
 def _tell_once(deployment_id: int, told: list[Event], type: str, message: str) -> None:
     if not told or (told[0].type, told[0].message) != (type, message):
         events.record(deployment_id, type, message)
+        tallies.drifted("reported" if type == FOUND else "given_up")
         log.warning("deployment %d: %s: %s", deployment_id, type, message)

@@ -137,6 +137,13 @@ class Unavailable(CaelusError):
     title = "Database unavailable"
 
 
+class ClusterUnavailable(CaelusError):
+    """The cluster can't be asked now, or does not answer in time."""
+
+    status = 503
+    title = "Cluster unavailable"
+
+
 class Unreachable(Unavailable):
     """A remote Caelus can't be asked now, or what answers is none."""
 

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 
-from caelus import events, login_pages, peers
+from caelus import events, login_pages, metrics, peers, tracing
 from caelus.arrivals import Arrivals
 from caelus.config import Config
 from caelus.errors import BadCredentials, CaelusError, Forbidden, TooMany, Unseen
@@ -40,15 +40,19 @@ class Guard:
 
     def process_request(self, req, resp):
         req.context.actor = None
-        req.context.peer = peer = peers.of(req, self._settings)
+        peer = req.context.peer
         if req.path not in PROBES:
             self._refusals.settle()
             self._check_host(req)
         proven = _is_own_page(req, peer)
-        if not is_open(req.path):
+        if not (is_open(req.path) or self._is_reader(req, peer)):
             req.context.actor = identify(req, peer, self._settings, self._arrivals)
         if not proven and req.get_header("Authorization") is None:
             raise Forbidden("a change by a browser must say that it comes from Caelus' own page")
+
+    def _is_reader(self, req, peer: peers.Peer) -> bool:
+        """Whether the figures may be read from there by nobody in particular."""
+        return req.path == metrics.PATH and peers.is_among(peer, self._settings.metrics_readers)
 
     def process_response(self, req, resp, resource, req_succeeded):
         for name, value in HEADERS.items():
@@ -72,7 +76,8 @@ class Guard:
             pages.show_error(req, resp, error, self._settings)
         else:
             resp.content_type = PROBLEM
-            resp.text = json.dumps(error.document(), ensure_ascii=False)
+            trace = {"request_id": tracing.present().request_id} if error.status >= 500 else {}
+            resp.text = json.dumps(error.document() | trace, ensure_ascii=False)
 
     def _noted(self, req, error: CaelusError) -> CaelusError:
         actor = req.context.actor

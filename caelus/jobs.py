@@ -5,11 +5,13 @@ to `queued`, due after a pause.
 """
 
 import datetime
+import functools
 import logging
 import random
 import threading
 
-from caelus.database import clock, database, is_postgres, locked, page, transaction
+from caelus import tracing
+from caelus.database import before_commit, clock, database, is_postgres, locked, page, transaction
 from caelus.errors import Busy
 from caelus.models import DONE, FAILED, QUEUED, RUNNING, Job, now
 
@@ -83,23 +85,31 @@ def enqueue(deployment_id: int, reason: str) -> Job:
         raise Busy()
     if job is not None:
         close(job)
-        log.info("job %d of deployment %d gives way to a new one", job.id, deployment_id)
-    job = Job.create(deployment=deployment_id, reason=reason, run_after=clock())
+        _log("job %d of deployment %d gives way to a new one", job.id, deployment_id)
+    request_id = tracing.present().request_id
+    job = Job.create(
+        deployment=deployment_id, reason=reason, run_after=clock(), request_id=request_id
+    )
     _tell()
-    log.info("job %d (%s) of deployment %d queued", job.id, reason, deployment_id)
+    _log("job %d (%s) of deployment %d queued", job.id, reason, deployment_id)
     return job
 
 
 def hurry(job: Job) -> None:
-    """Make a job that waits for its retry due at once."""
-    _change(job, run_after=clock())
+    """Make a job that waits for its retry due at once, for the request that asks for it."""
+    _change(job, run_after=clock(), request_id=tracing.present().request_id)
     _tell()
-    log.info("job %d of deployment %d is due at once", job.id, job.deployment_id)
+    _log("job %d of deployment %d is due at once", job.id, job.deployment_id)
 
 
 def close(job: Job) -> None:
     """Close a job that nobody is to run any more."""
     _change(job, status=FAILED)
+
+
+def _log(message: str, *of) -> None:
+    """Only when all is done: what a dry run undoes never was."""
+    before_commit(functools.partial(log.info, message, *of))
 
 
 def _tell() -> None:

@@ -1,14 +1,18 @@
-"""kubectl as a child process: the namespaces of deployments, and what fences them."""
+"""kubectl as a child process: the namespaces of deployments, what fences them and what is there."""
 
+import datetime
 import json
 import re
 
 from caelus.helm import no_cluster
-from caelus.process import ToolError, Tools, reason
+from caelus.process import ToolError, Tools, ToolTimeout, reason
 from caelus.validation import compact
 
 APPLY_SECONDS = 60
 LIST_SECONDS = 120
+LOOK_SECONDS = 8  # while somebody waits
+RESOURCES = "pods,persistentvolumeclaims,services,ingresses.networking.k8s.io"
+EVERY_POD = "!caelus.none"  # a label that no pod has: kubectl wants some selector
 FENCES = "namespaces,networkpolicies.networking.k8s.io,resourcequotas,limitranges"
 _NO_CLUSTER = re.compile(
     "was refused|connection refused|unable to connect|no such host|no route to host|i/o timeout",
@@ -79,6 +83,61 @@ def delete_namespace(tools: Tools, name: str, seconds: int) -> None:
         if "timed out waiting" in e.output:
             raise _terminating(name) from None
         raise _explained(f"cannot delete namespace {name}", e) from None
+
+
+def resources(tools: Tools, namespace: str) -> list[dict]:
+    """What runs in the namespace and holds its data; nothing where there is none.
+
+    Raises ToolError.
+    """
+    text = _look(tools, namespace, "get", RESOURCES, "--output", "json")
+    try:
+        return json.loads(text)["items"]
+    except (ValueError, KeyError, TypeError):
+        raise ToolError(
+            f"cannot look into namespace {namespace}: kubectl's answer is odd"
+        ) from None
+
+
+def logs(
+    tools: Tools,
+    namespace: str,
+    pod: str | None,
+    tail: int,
+    since: datetime.datetime | None,
+    previous: bool,
+    most: int,
+) -> str:
+    """What the containers of a pod, or of all, have printed, at most `most` bytes of each.
+
+    Each line with its pod, container and time; one without them is about a container whose log
+    can't be had. Raises ToolError.
+    """
+    options = [f"--tail={tail}", f"--limit-bytes={most}"]
+    if since is not None:
+        options.append(f"--since-time={since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}")
+    if previous:
+        options.append("--previous")
+    which = pod or f"--selector={EVERY_POD}"
+    shape = ("--all-containers", "--prefix", "--timestamps", "--ignore-errors")
+    try:
+        return _look(tools, namespace, "logs", which, *shape, *options)
+    except ToolError as e:
+        if pod and f'pods "{pod}" not found' in e.output:
+            return f"there is no pod {pod}"
+        raise
+
+
+def _look(tools: Tools, namespace: str, *arguments: str) -> str:
+    flags = ("--namespace", namespace, f"--request-timeout={LOOK_SECONDS - 2}s")
+    try:
+        return tools.kubectl(*arguments, *flags, timeout=LOOK_SECONDS)
+    except ToolTimeout:
+        raise ToolError(
+            f"the cluster has not answered within {LOOK_SECONDS} s; try again"
+        ) from None
+    except ToolError as e:
+        raise _explained(f"cannot look into namespace {namespace}", e) from None
 
 
 def _is_there(tools: Tools, namespace: str) -> bool:

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 
-from caelus import deployments, events, jobs, process
+from caelus import deployments, events, jobs, process, tracing
 from caelus.database import clock, database, is_postgres, session, transaction
 from caelus.errors import Cancelled, Unavailable
 from caelus.models import RUNNING, Deployment, Job
@@ -69,7 +69,8 @@ class Stop:
 def kept(job: Job, tools: Tools):
     """Renew the lease of `job` while the block runs; gives tools that end with the lease."""
     stop, done = Stop(tools.cancel, job), threading.Event()
-    threading.Thread(target=_keep, args=(job, stop, done), daemon=True).start()
+    keep = tracing.carried(_keep)
+    threading.Thread(target=keep, args=(job, stop, done), daemon=True).start()
     try:
         yield dataclasses.replace(tools, cancel=stop, owner=_mark(job))
     finally:
@@ -99,7 +100,7 @@ def recover(at: datetime.datetime | None = None) -> int:
         running = list(Job.select().where(Job.status == RUNNING))
         at = at or clock()
     lost = [job for job in running if _is_lost(job, at)]
-    return sum(_recovered(job) for job in lost)
+    return sum(tracing.carried(_recovered)(job) for job in lost)
 
 
 def _end_acting(job: Job) -> None:
@@ -111,6 +112,7 @@ def _end_acting(job: Job) -> None:
 def _recovered(job: Job) -> bool:
     """End what the lost job's worker runs on this machine, then queue the job again."""
     mark, worker = _mark(job), job.locked_by
+    tracing.note(request_id=job.request_id, job_id=job.id)
     with session(), transaction():
         taken = jobs.take_over(job, worker_name())
     if not taken:

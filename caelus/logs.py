@@ -1,9 +1,11 @@
-"""The log on stderr: one line for one event, coloured on a terminal."""
+"""The log on stderr: one line for one event, coloured on a terminal, or a JSON object."""
 
+import datetime
+import json
 import logging
 import sys
 
-from caelus import config
+from caelus import config, tracing
 
 COLOURS = {"DEBUG": "36", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
 # What a message carries from outside must neither start a line of its own nor drive the terminal.
@@ -22,19 +24,43 @@ def coloured(text: str, level: str) -> str:
 
 
 class LineFormatter(logging.Formatter):
+    """The request's id is at the end of a line, in brackets."""
+
     def __init__(self):
         super().__init__("%(asctime)s | %(level)s | %(name)s | %(line)s", "%Y-%m-%d %H:%M:%S")
 
     def formatMessage(self, record):
+        request_id = tracing.present().request_id
         record.level = coloured(f"{record.levelname:<8}", record.levelname)
-        record.line = one_line(record.message)
+        record.line = one_line(record.message) + (f" [{request_id}]" if request_id else "")
         return super().formatMessage(record)
 
 
-def configure(level: str) -> None:
+class JsonFormatter(logging.Formatter):
+    """An object a line, for collectors of logs; what is not known of the work is left out."""
+
+    def format(self, record):
+        at = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        told = {
+            "time": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        work = tracing.present()._asdict()
+        told |= {name: value for name, value in work.items() if value is not None}
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told)
+
+
+FORMATS = {"text": LineFormatter, "json": JsonFormatter}
+
+
+def configure(level: str, form: str = "text") -> None:
     """Send the log to stderr at `level`; a second call replaces the first."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
+    handler.setFormatter(FORMATS[form]())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

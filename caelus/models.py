@@ -139,6 +139,7 @@ class Job(Row):
     last_error = peewee.TextField(null=True)
     updated_at = Utc(default=now)
     cause = Json(null=True)
+    request_id = peewee.TextField(null=True)  # of the request that asked for it
 
     class Meta:
         table_name = "jobs"
@@ -220,6 +221,20 @@ class Sweep(Row):
         table_name = "sweeps"
 
 
+class Tally(Row):
+    """How often something was done; see `tallies`."""
+
+    what = peewee.TextField()
+    reason = peewee.TextField()
+    cause = peewee.TextField()
+    upto = peewee.IntegerField()  # the bound of a histogram, in seconds
+    count = peewee.IntegerField()
+    seconds = peewee.DoubleField()
+
+    class Meta:
+        table_name = "tallies"
+
+
 MODELS = (
     User,
     Product,
@@ -232,6 +247,7 @@ MODELS = (
     Token,
     LoginLink,
     Session,
+    Tally,
 )
 
 

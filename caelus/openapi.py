@@ -19,7 +19,8 @@ REFUSALS = {
     "422": "A field is missing, unknown or of the wrong shape.",
     "429": "Too many failed attempts from this address.",
     "500": "A fault of Caelus.",
-    "503": "The database can't be reached, or the key of the secrets is missing.",
+    "503": "The database can't be reached, or the key of the secrets is missing; or the "
+    "cluster does not answer.",
 }
 PREFER = {
     "name": "Prefer",
@@ -48,6 +49,7 @@ def document() -> dict:
     paths["/healthz"] = {"get": _check("healthz", "Is the process alive?")}
     paths["/readyz"] = {"get": _check("readyz", "Is the database reachable, its schema current?")}
     paths["/readyz"]["get"]["responses"]["503"] = _problem("Not ready.")
+    paths["/metrics"] = {"get": _metrics()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -119,6 +121,18 @@ def _me() -> dict:
     described = _operation(BY_COMMAND["get-user"])
     told = {"operationId": "get_me", "summary": "Show the user who asks.", "parameters": []}
     return described | told | {"description": "The local command line is nobody's."}
+
+
+def _metrics() -> dict:
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "operationId": "get_metrics",
+        "summary": "Show figures in the text format of Prometheus.",
+        "description": "For admins, and for addresses in CAELUS_METRICS_READERS.",
+        "tags": ["Health"],
+        "responses": {"200": {"description": "The figures.", "content": text}}
+        | {code: _problem(REFUSALS[code]) for code in ("401", "404", "429", "503")},
+    }
 
 
 def _check(name: str, summary: str) -> dict:

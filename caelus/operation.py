@@ -24,6 +24,7 @@ class Operation(NamedTuple):
 
     `before` makes the service's arguments of those given, with no transaction open. What `waits`
     begins goes on in the background: on the command line, `--wait` stays until it has ended.
+    What `follows` can be asked for what came since: on the command line, `--follow` does.
     """
 
     command: str
@@ -38,6 +39,7 @@ class Operation(NamedTuple):
     words: dict[str, str] = {}  # never changed
     before: Callable[..., dict] = dict
     waits: bool = False
+    follows: bool = False
 
     @property
     def method(self) -> str:

@@ -16,18 +16,28 @@ class Peer(NamedTuple):
     address: str  # the client's, as far as it is known
     scheme: str  # http or https, as the client sees it
     is_proxy: bool  # a trusted one: its headers are believed
+    is_relaying: bool = False  # another one, or who says so: for whom, can't be known
 
 
 def of(req: falcon.Request, settings: Config) -> Peer:
     """The peer of this request; headers that only a trusted proxy may send are gone afterwards."""
     direct = _address(req.env.get("REMOTE_ADDR"))
     if not _is_trusted(direct, settings):
+        is_relaying = any(req.get_header(name) is not None for name in FORWARDED)
         _strip(req, settings)
-        return Peer(str(direct or "unknown"), req.scheme, False)
+        return Peer(str(direct or "unknown"), req.scheme, False, is_relaying)
     scheme = (req.get_header("X-Forwarded-Proto") or "").strip().lower()
     if scheme not in ("http", "https"):
         scheme = req.scheme
     return Peer(str(_client(req, direct, settings)), scheme, True)
+
+
+def is_among(peer: Peer, networks: tuple) -> bool:
+    """Whether it is the client itself that has an address in one of these networks."""
+    address = _address(peer.address)
+    if address is None or peer.is_relaying:
+        return False
+    return any(address in network for network in networks)
 
 
 def _client(req: falcon.Request, direct, settings: Config):

@@ -22,6 +22,8 @@ from caelus import (
     leases,
     redact,
     releases,
+    tallies,
+    tracing,
 )
 from caelus.causes import Cause
 from caelus.database import session, transaction
@@ -99,9 +101,11 @@ def _reason(deployment: Deployment) -> str:
 
 
 def _run(job: Job, tools: Tools, patience: int) -> Deployment:
+    tracing.note(request_id=job.request_id, job_id=job.id)
     try:
         with session():
             deployment = deployments.get_any(job.deployment_id)
+        tracing.note(deployment=deployment.deployment_uid)
         with events.by(job.locked_by), leases.kept(job, tools) as held:
             return _attempted(job, Attempt(job, deployment, held, patience))
     except Cancelled:
@@ -144,6 +148,7 @@ def _shelve(job: Job, cause: Cause) -> None:
         failed = {"status": ERROR, "last_error": cause.message, "cause": document}
         Deployment.update(failed).where(Deployment.id == job.deployment_id).execute()
         events.record(job.deployment_id, "failed", cause.message, document)
+        tallies.reconciled(job, cause.code)
 
 
 class Attempt:
@@ -370,6 +375,7 @@ def _record(job: Job, attempt: Attempt, cause: Cause | None) -> Deployment:
             type = outcome["status"] if cause is None else "failed"
             message = cause.message if cause else f"{job.reason} done"
             events.record(deployment.id, type, message, cause and cause.document())
+        tallies.reconciled(job, cause and cause.code)
         return deployments.get_any(deployment.id)
 
 

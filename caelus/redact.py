@@ -1,6 +1,7 @@
 """Keeping secrets out of sentences: what a program said may repeat the values it was given."""
 
 import base64
+import functools
 import json
 import re
 import urllib.parse
@@ -51,8 +52,29 @@ def scrub(sentence: str, deployment: Deployment, thing: str | None = None) -> st
     text = re.sub(pattern, lambda match: match[0] if match[0] in spoken else MASK, sentence)
     text = _without_beginnings(text, secret - spoken)
     # Only now: half a secret, or one with other blanks, would not have been recognised.
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """`text` as one line of at most LONGEST characters."""
     text = one_line(" ".join(text.split()))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def secrets_of(deployment: Deployment) -> set[str]:
+    """What is secret of a deployment, by its mark or by its name. Raises SecretKeyError."""
+    templates = filter(None, (deployment.desired_template, deployment.applied_template))
+    documents = [deployment.user_values_json, *(t.default_values_json for t in templates)]
+    named = [text for document in documents for text in _secrets(document or {})]
+    return {*named, *_leaves(secretvalues.everything_secret(deployment))}
+
+
+def masking(secrets: set[str], text: str):
+    """What masks these secrets in a part of `text`, however programs spell them."""
+    spelled = {s for secret in secrets for s in _spellings(secret)}
+    found = [s for s in spelled if len(s) >= _SHORTEST and s in text]
+    pattern = re.compile("|".join(map(_as_a_word, sorted(found, key=len, reverse=True))))
+    return functools.partial(pattern.sub, MASK) if found else str
 
 
 def _without_beginnings(text: str, secret: set[str]) -> str:

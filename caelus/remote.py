@@ -46,7 +46,8 @@ class Remote:
         validation.check_document(given)  # what no query can carry
         path = operation.path.format(**ids)
         if given and not operation.changes:
-            path, given = f"{path}?{urllib.parse.urlencode(given)}", {}
+            asked = {name: _spelled(value) for name, value in given.items()}
+            path, given = f"{path}?{urllib.parse.urlencode(asked)}", {}
         document = self._ask(operation.method, path, given)
         _check_shape(self.url, document, list if operation.many else dict)
         return document
@@ -73,6 +74,11 @@ class Remote:
                 return _document(self.url, f"{method} {path.partition('?')[0]}", answer)
         except (OSError, http.client.HTTPException) as e:
             raise Unreachable(_unreachable(self.url, e, method != "GET")) from None
+
+
+def _spelled(value):
+    """A value as a query has it."""
+    return json.dumps(value) if isinstance(value, bool) else value
 
 
 # The connection
@@ -194,6 +200,8 @@ def _problem(url: str, what: str, status: int, document) -> CaelusError:
         detail = f"{url}: {detail}; {way}"
     elif detail in (f"{what} does not exist", f"{what} is not allowed"):
         detail += f" for you at {url}, or that is another version of Caelus than {__version__}"
+    if isinstance(document.get("request_id"), str) and status == 500:
+        detail += f" (there, at the request {validation.printable(document['request_id'])})"
     error = CaelusError(detail)
     error.status = status
     return error

@@ -33,6 +33,10 @@ LABEL = {"type": ["string", "null"], "minLength": 1, "maxLength": 100}
 SECONDS = {"type": ["integer", "null"], "minimum": 1, "maximum": 86_400}
 STATUS = {"type": "string", "enum": list(DEPLOYMENT_STATUSES)}
 JOB_STATUS = {"type": "string", "enum": list(JOB_STATUSES)}
+LINES = {"type": "integer", "minimum": 1, "maximum": 5000}
+MOMENT = {"type": "string", "format": "word", "maxLength": 40}
+POD = {"type": "string", "format": "pod"}
+FLAG = {"type": "boolean"}
 NEWEST_FIRST = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     "before": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
@@ -123,6 +127,7 @@ def job(row: Job) -> dict:
         "lease_until": time(row.lease_until),
         "last_error": row.last_error,
         "cause": row.cause,
+        "request_id": row.request_id,
         "created_at": time(row.created_at),
         "updated_at": time(row.updated_at),
     }
@@ -177,6 +182,27 @@ def login_link(row: LoginLink) -> dict:
     }
 
 
+def resources(row) -> dict:
+    """Of a deployment; `row` is a `resources.Resources`."""
+    parts = {
+        name: [_told(one) for one in getattr(row, name)]
+        for name in ("pods", "claims", "services", "ingresses")
+    }
+    for pod in parts["pods"]:
+        pod["containers"] = [container._asdict() for container in pod["containers"]]
+    return {"id": row.deployment_id} | row._asdict() | parts
+
+
+def _told(row) -> dict:
+    return row._asdict() | {"created_at": time(row.created_at)}
+
+
+def logs(row) -> dict:
+    """Of a deployment; `row` is a `podlogs.Logs`."""
+    lines = [line._asdict() | {"time": time(line.time)} for line in row.lines]
+    return {"id": row.deployment_id} | row._asdict() | {"lines": lines}
+
+
 def outcome(row: Deployment) -> dict:
     """What `reconcile` prints of a deployment."""
     return {
@@ -227,6 +253,10 @@ def _object(**properties) -> dict:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+def _list(**properties) -> dict:
+    return {"type": "array", "items": _object(**properties)}
+
+
 def _nullable(kind: str) -> dict:
     return {"type": [kind, "null"]}
 
@@ -239,6 +269,8 @@ _TIME = {"type": "string", "format": "date-time"}
 _OPTIONAL_TIME = _TIME | {"type": ["string", "null"]}
 _INTEGER = {"type": "integer"}
 _STRING = {"type": "string"}
+_STRINGS = {"type": "array", "items": _STRING}
+_BOOLEAN = {"type": "boolean"}
 _CAUSE = {
     "type": ["object", "null"],
     "description": "Why it failed: a stable code, the object, a sentence, the next step.",
@@ -328,6 +360,7 @@ DOCUMENTS = {
         lease_until=_OPTIONAL_TIME,
         last_error=_nullable("string"),
         cause=_CAUSE,
+        request_id=_nullable("string"),
         created_at=_TIME,
         updated_at=_TIME,
     ),
@@ -351,6 +384,59 @@ DOCUMENTS = {
             "description": "The values of the secrets, by JSON Pointers into the chart's values.",
         },
     ),
+    "Resources": _object(
+        id=_INTEGER,
+        deployment_id=_INTEGER,
+        status=STATUS,
+        namespace=_STRING,
+        message=_nullable("string"),
+        pods=_list(
+            name=_STRING,
+            phase=_STRING,
+            ready=_BOOLEAN,
+            restarts=_INTEGER,
+            reason=_nullable("string"),
+            created_at=_OPTIONAL_TIME,
+            containers=_list(
+                name=_STRING,
+                state={"type": "string", "enum": ["waiting", "running", "terminated"]},
+                ready=_BOOLEAN,
+                restarts=_INTEGER,
+                reason=_nullable("string"),
+                exit_code=_nullable("integer"),
+            ),
+        ),
+        claims=_list(
+            name=_STRING,
+            phase=_STRING,
+            size=_nullable("string"),
+            storage_class=_nullable("string"),
+            created_at=_OPTIONAL_TIME,
+        ),
+        services=_list(
+            name=_STRING,
+            type=_STRING,
+            cluster_ip=_nullable("string"),
+            ports=_STRINGS,
+            created_at=_OPTIONAL_TIME,
+        ),
+        ingresses=_list(
+            name=_STRING,
+            ingress_class=_nullable("string"),
+            hosts=_STRINGS,
+            tls=_STRINGS,
+            addresses=_STRINGS,
+            created_at=_OPTIONAL_TIME,
+        ),
+    ),
+    "Logs": _object(
+        id=_INTEGER,
+        deployment_id=_INTEGER,
+        status=STATUS,
+        message=_nullable("string"),
+        truncated={"type": "boolean", "description": "Whether lines are left out."},
+        lines=_list(time=_TIME, pod=_STRING, container=_STRING, line=_STRING),
+    ),
     "Problem": {
         "type": "object",
         "description": "What went wrong (RFC 9457).",
@@ -358,6 +444,7 @@ DOCUMENTS = {
             "title": _STRING,
             "status": _INTEGER,
             "detail": _STRING,
+            "request_id": _STRING | {"description": "Of a fault: its lines in the log have it."},
             "errors": {"type": "array", "items": _object(field=_STRING, message=_STRING)},
         },
         "required": ["title", "status", "detail"],
@@ -371,6 +458,8 @@ SHOWN = {
     "Job": job,
     "Event": event,
     "Secrets": secrets,
+    "Resources": resources,
+    "Logs": logs,
     "AuditEvent": audit_event,
     "Token": token,
     "NewToken": new_token,

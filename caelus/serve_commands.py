@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from caelus import tracing
 from caelus.startup import Stop, configure, open_database, upgrade_database
 
 log = logging.getLogger("caelus.cli")
@@ -50,6 +51,7 @@ EXPOSED = (
 
 
 def serve(words: dict) -> int:
+    tracing.start(None)  # what it does is not for this command
     stop = Stop()
     config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
     upgrade_database(config)
@@ -116,6 +118,7 @@ def reconcile(words: dict) -> int:
 def _watch(config, tools) -> int:
     from caelus.worker import Workers
 
+    tracing.start(None)
     workers = Workers(max(1, config.workers), tools)
     workers.start()
     log.info("reconciling with %d threads", max(1, config.workers))
@@ -133,7 +136,8 @@ def _reconcile_due(tools) -> int:
     with session():
         started, outcomes = clock(), []
     while not tools.cancel.is_set():
-        deployment = reconciler.run_due(leases.worker_name(), tools, started, PATIENCE_SECONDS)
+        run_due = tracing.carried(reconciler.run_due)
+        deployment = run_due(leases.worker_name(), tools, started, PATIENCE_SECONDS)
         if deployment is None:
             break
         outcomes.append(schemas.outcome(deployment))

@@ -14,7 +14,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
 
-from caelus import database, supervision, validation
+from caelus import database, observer, supervision, tracing, validation
 from caelus.api import create_app
 from caelus.config import Config
 from caelus.errors import ConfigError
@@ -43,6 +43,7 @@ class ProblemTask(ErrorTask):
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [("Content-Type", PROBLEM), ("Cache-Control", "no-store")]
         self.response_headers += HEADERS.items()
+        self.response_headers.append((observer.HEADER, tracing.new_id()))
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)

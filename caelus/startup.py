@@ -13,7 +13,7 @@ def configure(**flags: str | None):
     from caelus import config, logs
 
     settings = config.load(**flags)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     for warning in settings.warnings:
         log.warning(warning)
     return settings

@@ -123,6 +123,7 @@ def input_formats():
     for name, longest, pattern in (
         ("hostname", 253, rf"(?ai)(?!\d+(\.\d+){{3}}$){label}(\.{label})*"),
         ("email", 254, r"[^@{}\s\x00-\x1f\x7f]+@[^@{}\s\x00-\x1f\x7f]+"),
+        ("pod", 253, r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"),
         ("word", 1000, r"[^-\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*"),
     ):
         checker.checks(name)(functools.partial(_matches, re.compile(pattern), longest))

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from caelus import audit, drift, events, jobs, leases, logins, notices, reconcile, sessions
+from caelus import audit, drift, events, jobs, leases, logins, notices, reconcile, sessions, tracing
 from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
@@ -19,7 +19,8 @@ PRUNE_SECONDS = 3600
 
 def run_one(worker: str, tools: Tools) -> bool:
     """Work off one due job. False if there is none, or the database does not answer."""
-    return bool(_safely(worker, lambda: reconcile.run_due(worker, tools)))
+    work = tracing.carried(_safely)  # the lines about this job are no other's
+    return bool(work(worker, lambda: reconcile.run_due(worker, tools)))
 
 
 def _safely(worker: str, work):

@@ -100,6 +100,15 @@ def settings(database_url):
     return loaded
 
 
+@pytest.fixture
+def empty_cluster(tmp_path, monkeypatch):
+    """A kubectl that sees nothing anywhere."""
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("""#!/bin/sh\n[ "$1" != get ] || echo '{"items": []}'\n""")
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("CAELUS_KUBECTL", str(kubectl))
+
+
 # Surfaces
 
 

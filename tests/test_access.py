@@ -50,6 +50,8 @@ RULES = {  # what a plain user gets: True if they may. {user_id} is the user's o
     "POST /users/{user_id}/deployments/{deployment_id}/forget": SEEN,
     "POST /users/{user_id}/deployments/{deployment_id}/reveal-secrets": True,
     "GET /users/{user_id}/deployments/{deployment_id}/events": True,
+    "GET /users/{user_id}/deployments/{deployment_id}/resources": True,
+    "GET /users/{user_id}/deployments/{deployment_id}/logs": True,
     "GET /events": UNSEEN,
     "GET /deployments": UNSEEN,
     "GET /jobs": UNSEEN,
@@ -66,6 +68,7 @@ BESIDE = {  # the routes that are not of the table; True for those that are open
     "/logout": True,
     "/openapi.json": False,
     "/me": False,
+    "/metrics": False,
 }
 BODIES = {
     "create-user": {"email": "new@example.org"},
@@ -115,7 +118,7 @@ class World:
 
 
 @pytest.fixture
-def world(shop):
+def world(shop, empty_cluster):
     return World(shop)
 
 

@@ -11,23 +11,27 @@ import pytest
 from tests.program import ROOT, Program
 
 FLOORS = [
-    "errors config logs isolation supervision findings",
+    "errors config tracing logs isolation supervision findings",
     "validation references database models migrate process charts archives helm kubectl"
     " keyring marks yamltext recovery releases wording evidence symptoms causes readonly",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
+    " tallies glances resources podlogs"
     " tool_checks cluster_checks database_checks machine_checks queue_checks doctor",
-    "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
-    "api guard identity login_pages peers server worker"
+    "schemas operation user_rows product_rows deployment_rows cluster_rows operations"
+    " access dispatch openapi",
+    "api observer guard identity login_pages peers metrics server worker"
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
     " doctor_commands"
-    " client_commands remote servers waiting completion manual helptext"
-    " web.merging web.shapes web.entries web.posted web.fields web.inputs web.forms",
+    " client_commands remote servers waiting following completion manual helptext"
+    " web.merging web.shapes web.entries web.posted web.fields web.inputs web.forms"
+    " web.words web.pages web.routes web.refused web.userform web.owner web.creation web.preview"
+    " web.deployment web.running web.progress web.changes web.differences web.account",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
 ONLY_IN = {
-    "falcon": {"api", "identity", "login_pages", "peers"},
+    "falcon": {"api", "identity", "login_pages", "peers", "web.pages", "web.routes"},
     "waitress": {"server"},
     "docopt": {"cli"},
     "peewee_migrate": {"migrate"},
@@ -37,6 +41,7 @@ ONLY_IN = {
     "plumbum": {"process"},
     "yaml": {"yamltext"},
     "nacl": {"keyring"},
+    "prometheus_client": {"metrics"},
     "os.environ": {"config", "process"},
     "os.getenv": set(),
     "print": {"cli"},
@@ -125,5 +130,13 @@ def test_the_version_is_told_without_any_ado():
 def test_a_list_loads_no_more_than_it_needs(tmp_path):
     modules_of("list-users")  # makes the schema, which takes peewee_migrate
     heavy = {"falcon", "waitress", "jsonschema", "plumbum", "psycopg", "psycopg2", "peewee_migrate"}
-    heavy |= {"playhouse.pool", "http.server", "nacl", "secrets", "http.client", "ssl"}
+    heavy |= {
+        "playhouse.pool",
+        "http.server",
+        "nacl",
+        "secrets",
+        "http.client",
+        "ssl",
+        "prometheus_client",
+    }
     assert modules_of("list-users") & heavy == set()

@@ -72,13 +72,13 @@ def check(answer: Answer, caplog) -> int:
 
 
 @pytest.fixture
-def app_alone(rest):
+def app_alone(rest, empty_cluster):
     """The app with nothing in its database but an admin."""
     return create_app()
 
 
 @pytest.fixture
-def app(shop):
+def app(shop, empty_cluster):
     """The app over a shop in which something is deployed."""
     new = {"desired_template_id": 1, "domainname": "a.example.org"}
     assert shop("create-deployment", user_id=1, **new).ok

@@ -30,6 +30,9 @@ def client():
     return falcon.testing.TestClient(create_app(), headers={"Host": "localhost"})
 
 
+BESIDE = {"GET /healthz", "GET /readyz", "GET /me", "GET /metrics"}
+
+
 def described(operation) -> dict:
     return DOCUMENT["paths"][operation.path][operation.method.lower()]
 
@@ -90,7 +93,7 @@ def test_it_has_every_operation_and_nothing_else_but_the_health_checks():
     found = {
         f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items() for method in item
     }
-    assert found == {o.route for o in OPERATIONS} | {"GET /healthz", "GET /readyz", "GET /me"}
+    assert found == {o.route for o in OPERATIONS} | BESIDE
 
 
 def test_it_is_served_as_it_is(rest):
@@ -313,6 +316,7 @@ PAGES = ("/", "/docs", "/docs/start.js", *ASSETS, "/openapi.json", "/me", "/heal
 def test_head_is_get_without_a_body_and_nothing_else_is_answered(rest, path):
     got, head = rest.client.simulate_get(path), rest.client.simulate_head(path)
     assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers.pop("x-request-id") != got.headers.pop("x-request-id")
     assert head.headers == got.headers
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         answer = rest.client.simulate_request(method, path)

@@ -63,6 +63,14 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("list-events", {"user_id": 1, "deployment_id": 1}),
     ("list-events", {"user_id": 2, "deployment_id": 1}),
     ("list-all-events", {"limit": 1, "before": 6}),
+    ("resources", {"user_id": 1, "deployment_id": 1}),
+    ("resources", {"user_id": 2, "deployment_id": 1}),
+    ("logs", {"user_id": 1, "deployment_id": 1}),
+    ("logs", {"user_id": 1, "deployment_id": 1, "tail": 3, "pod": "a-b.c", "previous": True}),
+    ("logs", {"user_id": 1, "deployment_id": 1, "since": "2026-01-31T12:00:00+01:00"}),
+    ("logs", {"user_id": 1, "deployment_id": 1, "since": "yesterday"}),
+    ("logs", {"user_id": 1, "deployment_id": 1, "tail": 5001}),
+    ("logs", {"user_id": 1, "deployment_id": 1, "pod": "--all-pods"}),
     ("list-jobs", {}),
     ("list-jobs", {"status": "queued", "deployment_id": 1}),
 ]
@@ -82,6 +90,7 @@ def fill(rest) -> None:
 
 
 @pytest.mark.parametrize(("command", "arguments"), SAME)
+@pytest.mark.usefixtures("empty_cluster")
 def test_all_surfaces_answer_the_same(settings, rest, cli, remote_cli, command, arguments):
     fill(rest)
     by_rest = rest(command, **arguments)
@@ -168,7 +177,8 @@ def test_each_argument_can_be_given_on_the_command_line():
                 continue
             (option,) = argv_of(operation.command, {name: "x"})[1:]
             assert option.partition("=")[0] in operation.usage
-        waiting = {"--wait", "--timeout"} if operation.waits else set()
-        for option in set(re.findall(r"--[a-z-]+", operation.usage)) - waiting:
+        beside = {"--wait", "--timeout"} if operation.waits else set()
+        beside |= {"--follow"} if operation.follows else set()
+        for option in set(re.findall(r"--[a-z-]+", operation.usage)) - beside:
             name = operation.words.get(option, option[2:].replace("-", "_"))
             assert name.replace("_file", "_json") in names, (operation.command, option)

@@ -62,14 +62,24 @@ class Page:
     def show(self, req, resp, template: str, status: int = 200, **context) -> None:
         """Answer with a page; the same again is 304 to who has it already."""
         text = render(template, req, self.settings, context)
-        resp.content_type = falcon.MEDIA_HTML
         resp.set_header("Content-Security-Policy", POLICY)
         resp.cache_control = ["private", "no-cache"]
-        resp.etag = hashlib.sha256(text.encode()).hexdigest()[:32]
-        if status == 200 and resp.etag in (req.if_none_match or ()):
+        resp.etag = etag = hashlib.sha256(text.encode()).hexdigest()[:32]
+        if status == 200 and etag in (req.if_none_match or ()):
             resp.status = 304
             return
-        resp.status, resp.text = status, text
+        resp.status, resp.text, resp.content_type = status, text, falcon.MEDIA_HTML
+
+    def show_once(self, req, resp, template: str, **context) -> None:
+        """Answer with a page that holds a secret: no cache keeps it."""
+        self.show(req, resp, template, **context)
+        never_kept(resp)
+
+
+def never_kept(resp) -> None:
+    """Let no cache keep an answer that holds a secret."""
+    resp.cache_control = ["no-store"]
+    resp.delete_header("ETag")
 
 
 def render(template: str, req, settings: Config, context: dict) -> str:

@@ -8,14 +8,31 @@ import pathlib
 import falcon
 
 from caelus.config import Config
-from caelus.web import owner
+from caelus.web import account, changes, creation, deployment, owner, running
 from caelus.web.pages import HERE, PREFIX
 
+ONE = "/users/{user_id}/deployments/{deployment_id}"
 PAGES = {
     "": owner.Home,
     "/products": owner.Catalogue,
-    "/products/{product_id}/create": owner.Create,
-    "/users/{user_id}/deployments/{deployment_id}": owner.Deployment,
+    "/products/{product_id}/create": creation.Create,
+    "/products/{product_id}/create/check": creation.Check,
+    ONE: deployment.Deployment,
+    f"{ONE}/live": deployment.Live,
+    f"{ONE}/resources": running.Resources,
+    f"{ONE}/resources/part": running.Resources,
+    f"{ONE}/logs": running.Logs,
+    f"{ONE}/logs/part": running.Logs,
+    f"{ONE}/edit": changes.Edit,
+    f"{ONE}/domain": changes.Domain,
+    f"{ONE}/domain/check": changes.DomainCheck,
+    f"{ONE}/upgrade": changes.Upgrade,
+    f"{ONE}/retry": changes.Retry,
+    f"{ONE}/secrets": changes.Secrets,
+    f"{ONE}/delete": changes.Delete,
+    f"{ONE}/forget": changes.Forget,
+    "/account": account.Account,
+    "/account/tokens/{token_id}/delete": account.DeleteToken,
 }
 ASSETS = ("app.css", "app.js", "fields.css", "fields.js", "htmx.min.js")
 
@@ -41,8 +58,9 @@ class Asset:
 
     def on_get(self, req, resp):
         content = _content(self._name)
-        resp.etag, resp.cache_control = hashlib.sha256(content).hexdigest()[:32], ["no-cache"]
-        if resp.etag in (req.if_none_match or ()):
+        etag = hashlib.sha256(content).hexdigest()[:32]
+        resp.etag, resp.cache_control = etag, ["no-cache"]
+        if etag in (req.if_none_match or ()):
             resp.status = 304
             return
         resp.content_type, resp.data = self._type, content

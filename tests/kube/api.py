@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.kube import access, discovery, merge, pods, protobuf
+from tests.kube import access, discovery, merge, podlogs, protobuf
 from tests.kube.errors import ApiError
 from tests.kube.resources import ACCESS_REVIEWS, PODS, SECRETS, Resource
 from tests.kube.selectors import matches
@@ -81,7 +81,7 @@ def _locate(store, path):
 def _read(store, target, request):
     found = store.find(target.resource, target.namespace, target.name)
     wants_log = target.resource == PODS and target.part == "log"
-    return Answer(200, pods.log(found) if wants_log else found)
+    return Answer(200, podlogs.read(found, store.printed, request.query) if wants_log else found)
 
 
 def _list(store, target, request):

@@ -5,8 +5,6 @@ Every other image runs, or has done its work at once where the pod is not to be 
 
 import re
 
-from tests.kube.errors import ApiError
-
 
 def status(pod: dict) -> dict:
     """The status that a kubelet would have reported after a while."""
@@ -28,16 +26,6 @@ def status(pod: dict) -> dict:
         **({"initContainerStatuses": init} if init else {}),
         "containerStatuses": containers,
     }
-
-
-def log(pod: dict) -> str:
-    """What the pod has printed; ApiError where no container has been started."""
-    for container in pod["status"]["containerStatuses"]:
-        reason = container["state"].get("waiting", {}).get("reason")
-        if reason in ("ImagePullBackOff", "PodInitializing"):
-            where = f'container "{container["name"]}" in pod "{pod["metadata"]["name"]}"'
-            raise ApiError(400, "BadRequest", f"{where} is waiting to start: {reason}")
-    return f"hello from {pod['metadata']['name']}\n"
 
 
 def troubles(pod: dict) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import copy
+import datetime
 import http.client
 import http.server
 import json
@@ -104,6 +105,16 @@ class KubeServer(Listener):
         with self._store.changed:
             resource = self._store.resources[group_version, plural]
             return copy.deepcopy(self._store.select(resource, namespace))
+
+    def print(self, pod: dict, *lines: str, container: str = "app") -> None:
+        """Have a container print lines, now."""
+        metadata = pod["metadata"]
+        key = (metadata["namespace"], metadata["name"], container)
+        with self._store.changed:
+            known = self._store.printed.setdefault(key, [])
+            for line in lines:
+                at = datetime.datetime.now(datetime.UTC)
+                known.append((f"{at:%Y-%m-%dT%H:%M:%S.%f}789Z", line))  # to the nanosecond
 
     @contextlib.contextmanager
     def hold_namespaces(self, finalizer: str = "example.org/held"):

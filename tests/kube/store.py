@@ -53,6 +53,7 @@ class Store:
         self.resources: dict[tuple[str, str], Resource] = {}
         self.namespaces_held_by = ""
         self.closed = False
+        self.printed: dict = {}  # see podlogs
         self._objects: dict[Resource, dict] = {}
         self._applied = {}
         with self.changed:
