@@ -16,6 +16,7 @@ from caelus.database import transaction
 from caelus.errors import ConfigError
 from caelus.models import DEPLOYMENT_STATUSES, Deployment, Event, Job, Tally, now
 from tests import admin
+from tests.program import ROOT
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BODY = {"desired_template_id": 1, "domainname": "a.example.org"}
@@ -250,6 +251,23 @@ def test_the_queries_are_the_same_number_however_much_there_is(deployed, monkeyp
         with transaction():
             tallies.reconciled(jobs.claim("worker"), f"cause_{name}")
     assert count() == few <= 7
+
+
+@on_sqlite
+def test_the_page_about_it_names_every_metric_with_its_labels(deployed):
+    page = (ROOT / "docs" / "observe.md").read_text()
+    rows = re.findall(r"^\| `(caelus_\w+)` \| (.*?) ?\|", page, re.MULTILINE)
+    with transaction():
+        tallies.reconciled(jobs.claim("worker"), None)
+    client = falcon.testing.TestClient(create_app(), headers={"Host": "localhost"} | ADMIN)
+    client.simulate_get("/users")
+    told = {
+        re.sub("_(bucket|sum|count)$", "", sample.name): {*sample.labels} - {"le"}
+        for family in text_string_to_metric_families(ask(client).text)
+        for sample in family.samples
+        if not sample.name.startswith("process_")
+    }
+    assert {name: {*re.findall(r"`(\w+)`", labels)} for name, labels in rows} == told
 
 
 @on_sqlite
