@@ -94,6 +94,7 @@ def test_who_comes_by_a_proxy_is_no_reader_unless_the_proxy_is_trusted(rest, mon
     assert ask(peer="127.0.0.1", X_Forwarded_For="127.0.0.1").status_code == 401
     assert ask(peer="127.0.0.1", Forwarded="for=1.2.3.4").status_code == 401
     monkeypatch.setenv("CAELUS_TRUSTED_PROXIES", "127.0.0.1")
+    assert ask(peer="127.0.0.1").status_code == 401
     assert ask(peer="127.0.0.1", X_Forwarded_For="198.51.100.1").status_code == 401
     assert ask(peer="127.0.0.1", X_Forwarded_For="10.0.0.9").status_code == 200
 
