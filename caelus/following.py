@@ -35,6 +35,7 @@ class Follower:
         self._arguments = arguments
         self._heard: float | None = None
         self._shown: dict[tuple, None] = {}  # those that may come once more, in order
+        self._begin = ""  # the time of the first line that was shown
         self._message = None
 
     def look(self) -> str | None:
@@ -65,12 +66,13 @@ class Follower:
     def _print(self, lines: list[dict]) -> None:
         for line in lines:
             key = (line["time"], line["pod"], line["container"], line["line"])
-            if key not in self._shown:
+            if key not in self._shown and line["time"] >= self._begin:
                 self._shown[key] = None
                 sys.stdout.write(_plain(line))
         sys.stdout.flush()
         self._arguments = self._arguments | {"tail": MOST}
         if lines:
+            self._begin = self._begin or lines[0]["time"]
             newest = datetime.datetime.fromisoformat(lines[-1]["time"])
             since = f"{newest - OVERLAP:%Y-%m-%dT%H:%M:%S.%fZ}"
             self._arguments["since"] = since

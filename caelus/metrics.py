@@ -110,16 +110,17 @@ def _reconciles():
 def _drift():
     about = "What was found changed behind Caelus's back, by what was done about it."
     family = core.CounterMetricFamily("caelus_drift_found", about, labels=("action",))
-    found = tallies.drift()
-    for action in ACTIONS:
-        family.add_metric((action,), found.get(action, 0))
-    return family
+    return _counted(family, tallies.drift(), ACTIONS)
 
 
 def _deployments():
     about = "Deployments by status."
     family = core.GaugeMetricFamily("caelus_deployments", about, labels=("status",))
-    found = tallies.deployments()
-    for status in DEPLOYMENT_STATUSES:
-        family.add_metric((status,), found.get(status, 0))
+    return _counted(family, tallies.deployments(), DEPLOYMENT_STATUSES)
+
+
+def _counted(family, found: dict[str, int], every: tuple[str, ...]):
+    """The family with what was found, and with 0 for what was not."""
+    for value in every:
+        family.add_metric((value,), found.get(value, 0))
     return family

@@ -16,7 +16,7 @@ class Peer(NamedTuple):
     address: str  # the client's, as far as it is known
     scheme: str  # http or https, as the client sees it
     is_proxy: bool  # a trusted one: its headers are believed
-    is_relaying: bool = False  # another one, or who says so: for whom, can't be known
+    is_relaying: bool = False  # some proxy of which is not known for whom it speaks
 
 
 def of(req: falcon.Request, settings: Config) -> Peer:
@@ -29,7 +29,8 @@ def of(req: falcon.Request, settings: Config) -> Peer:
     scheme = (req.get_header("X-Forwarded-Proto") or "").strip().lower()
     if scheme not in ("http", "https"):
         scheme = req.scheme
-    return Peer(str(_client(req, direct, settings)), scheme, True)
+    client = _client(req, direct, settings)
+    return Peer(str(client), scheme, True, _is_trusted(client, settings))
 
 
 def is_among(peer: Peer, networks: tuple) -> bool:

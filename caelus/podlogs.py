@@ -13,7 +13,7 @@ from caelus.models import DELETED
 TAIL, MOST = 100, 5000  # lines, of each container and in all
 MOST_BYTES = 1024 * 1024
 LONGEST = 16 * 1024  # characters of a line
-LINE = re.compile(r"\[pod/([^/\] ]+)/([^/\] ]+)\] (\d{4}-\d\d-\d\dT\S+) ?(.*)", re.DOTALL)
+LINE = re.compile(r"\[pod/([^/\] ]+)/([^/\] ]+)\] (.*)", re.DOTALL)
 
 
 class Line(NamedTuple):
@@ -93,10 +93,15 @@ def parsed(text: str) -> tuple[list[Line], list[str], bool]:
         if found is None:
             notes.append(written.removeprefix("error: "))
             continue
-        pod, container, time, said = found.groups()
-        used[pod, container] += len(f"{time} {said}\n".encode())
-        if used[pod, container] < MOST_BYTES and (at := _read(time)):
+        pod, container, rest = found.groups()
+        used[pod, container] += len(rest.encode()) + 1
+        time, _, said = rest.partition(" ")
+        if used[pod, container] >= MOST_BYTES:
+            continue
+        if at := _read(time):
             lines.append(Line(at, pod, container, said))
+        else:  # the node's own words
+            notes.append(rest)
     return lines, list(filter(None, notes)), any(n >= MOST_BYTES for n in used.values())
 
 

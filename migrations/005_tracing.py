@@ -15,7 +15,8 @@ CREATE TABLE tallies (
     count INTEGER NOT NULL,
     seconds {float} NOT NULL
 );
-CREATE UNIQUE INDEX tallies_row ON tallies (what, reason, cause, upto)
+CREATE UNIQUE INDEX tallies_row ON tallies (what, reason, cause, upto);
+CREATE INDEX jobs_counted ON jobs (status, reason, run_after)
 """
 
 

@@ -222,6 +222,7 @@ def test_the_models_and_the_schema_do_not_differ(settings):
         "jobs_due",
         "jobs_one_open",
         "jobs_running",
+        "jobs_counted",
         "events_age",
         "sweeps_name",
         "tallies_row",
