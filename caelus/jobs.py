@@ -53,12 +53,17 @@ def find(
     deployment_id: int | None = None,
     limit: int | None = None,
     after: int | None = None,
+    before: int | None = None,
 ) -> list[Job]:
+    """In order of their ids; those with ids smaller than `before`, if given, newest first."""
     query = Job.select()
     if status is not None:
         query = query.where(Job.status == status)
     if deployment_id is not None:
         query = query.where(Job.deployment == deployment_id)
+    if before is not None:
+        page_before = query.where(Job.id < before, Job.id > (after or 0))
+        return list(page_before.order_by(Job.id.desc()).limit(limit))
     return list(page(query, limit, after))
 
 

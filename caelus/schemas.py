@@ -33,6 +33,7 @@ LABEL = {"type": ["string", "null"], "minLength": 1, "maxLength": 100}
 SECONDS = {"type": ["integer", "null"], "minimum": 1, "maximum": 86_400}
 STATUS = {"type": "string", "enum": list(DEPLOYMENT_STATUSES)}
 JOB_STATUS = {"type": "string", "enum": list(JOB_STATUSES)}
+SEARCH = {"type": "string", "minLength": 1, "maxLength": 254}
 NEWEST_FIRST = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     "before": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
@@ -174,6 +175,23 @@ def login_link(row: LoginLink) -> dict:
         "url": f"{config.load().base_url}/login/{row.code}",
         "created_at": time(row.created_at),
         "expires_at": time(row.expires_at),
+    }
+
+
+def overview(row) -> dict:
+    """Of all that there is; `row` is an `overview.Overview`."""
+    return {
+        "users": row.users,
+        "products": row.products,
+        "templates": row.templates,
+        "deployments": row.deployments,
+        "jobs": row.jobs,
+        "queue_age_sec": round(row.queue_age),
+        "causes": [{"code": code, "count": count} for code, count in row.causes.items()],
+        "hours": [
+            {"begins_at": time(begin), "done": done, "failed": failed}
+            for begin, done, failed in row.hours
+        ],
     }
 
 
@@ -351,6 +369,21 @@ DOCUMENTS = {
             "description": "The values of the secrets, by JSON Pointers into the chart's values.",
         },
     ),
+    "Overview": _object(
+        users=_INTEGER,
+        products=_INTEGER,
+        templates=_INTEGER,
+        deployments=_object(**dict.fromkeys(DEPLOYMENT_STATUSES[:-1], _INTEGER)),
+        jobs=_object(queued=_INTEGER, running=_INTEGER),
+        queue_age_sec=_INTEGER
+        | {"description": "For how long the job that has been due longest has waited."},
+        causes={"type": "array", "items": _object(code=_STRING, count=_INTEGER)},
+        hours={
+            "type": "array",
+            "description": "The reconciles of the last 24 hours, by the hour in which they ended.",
+            "items": _object(begins_at=_TIME, done=_INTEGER, failed=_INTEGER),
+        },
+    ),
     "Problem": {
         "type": "object",
         "description": "What went wrong (RFC 9457).",
@@ -375,4 +408,5 @@ SHOWN = {
     "Token": token,
     "NewToken": new_token,
     "LoginLink": login_link,
+    "Overview": overview,
 }
