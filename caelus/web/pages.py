@@ -71,6 +71,12 @@ class Page:
             return
         resp.status, resp.text = status, text
 
+    def show_once(self, req, resp, template: str, **context) -> None:
+        """Answer with a page that holds a secret: no cache keeps it."""
+        self.show(req, resp, template, **context)
+        resp.cache_control = ["no-store"]
+        resp.unset_header("ETag")
+
 
 def render(template: str, req, settings: Config, context: dict) -> str:
     actor = getattr(req.context, "actor", None)

@@ -46,11 +46,10 @@ def age(text: str | None):
     """How long ago a time of a document was, in its largest unit; the time itself on hovering."""
     if text is None:
         return "never"
-    seconds = (now() - datetime.datetime.fromisoformat(text.rstrip("Z"))).total_seconds()
-    shown = f"{_largest(abs(seconds))}{' ago' if seconds >= 0 else ' from now'}"
+    seconds = (now() - datetime.datetime.fromisoformat(text)).total_seconds()
     exact = f"{text[:16].replace('T', ' ')} UTC"
     markup = '<time class="age" datetime="{}" title="{}">{}</time>'
-    return markupsafe.Markup(markup).format(text, exact, shown)
+    return markupsafe.Markup(markup).format(text, exact, _ago(seconds))
 
 
 def status(name: str):
@@ -77,11 +76,14 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _largest(seconds: float) -> str:
+def _ago(seconds: float) -> str:
     for unit, size in UNITS:
-        if seconds >= size:
-            return plural(int(seconds // size), unit)
-    return plural(int(seconds), "second")
+        if abs(seconds) >= size:
+            return (
+                f"{plural(int(abs(seconds) // size), unit)} {'ago' if seconds > 0 else 'from now'}"
+            )
+    # Not counted: a page would be another one each second.
+    return "just now" if seconds >= 0 else "in a moment"
 
 
 FILTERS = {

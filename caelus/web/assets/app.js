@@ -16,7 +16,7 @@ document.addEventListener("htmx:afterSettle", (event) => localise(event.target))
 
 // A part that is asked for again and again is left alone while it says the same:
 // what is open stays open, and screen readers are not told anew.
-const last = new WeakMap();
+const last = new Map();  // by id: what replaces an element has its id
 document.addEventListener("htmx:beforeSwap", (event) => {
   const {target, serverResponse, xhr} = event.detail;
   if (xhr.status >= 400) {
@@ -24,6 +24,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.shouldSwap = target.hasAttribute("data-shows-errors");
     return;
   }
-  if (last.get(target) === serverResponse) event.detail.shouldSwap = false;
-  last.set(target, serverResponse);
+  if (!target.id) return;
+  if (last.get(target.id) === serverResponse) event.detail.shouldSwap = false;
+  last.set(target.id, serverResponse);
 });
