@@ -11,7 +11,7 @@ import threading
 
 from caelus.database import clock, database, is_postgres, locked, page, transaction
 from caelus.errors import Busy
-from caelus.models import DONE, FAILED, QUEUED, RUNNING, Job, now
+from caelus.models import DONE, FAILED, QUEUED, RUNNING, Deployment, Job, now
 
 log = logging.getLogger("caelus.jobs")
 OPEN = (QUEUED, RUNNING)
@@ -56,7 +56,7 @@ def find(
     before: int | None = None,
 ) -> list[Job]:
     """In order of their ids; those with ids smaller than `before`, if given, newest first."""
-    query = Job.select()
+    query = Job.select(Job, Deployment).join(Deployment)
     if status is not None:
         query = query.where(Job.status == status)
     if deployment_id is not None:

@@ -115,6 +115,12 @@ def job(row: Job) -> dict:
     return {
         "id": row.id,
         "deployment_id": row.deployment_id,
+        "deployment": {
+            "id": row.deployment_id,
+            "user_id": row.deployment.user_id,
+            "domainname": row.deployment.domainname,
+            "status": row.deployment.status,
+        },
         "reason": row.reason,
         "status": row.status,
         "run_after": time(row.run_after),
@@ -337,6 +343,7 @@ DOCUMENTS = {
     "Job": _object(
         id=_INTEGER,
         deployment_id=_INTEGER,
+        deployment=_object(id=_INTEGER, user_id=_INTEGER, domainname=_STRING, status=STATUS),
         reason=_JOB_REASON,
         status=JOB_STATUS,
         run_after=_TIME,

@@ -8,7 +8,7 @@ import pathlib
 import falcon
 
 from caelus.config import Config
-from caelus.web import owner
+from caelus.web import admin, admin_products, admin_templates, admin_users, checkup, owner
 from caelus.web.pages import HERE, PREFIX
 
 PAGES = {
@@ -16,6 +16,11 @@ PAGES = {
     "/products": owner.Catalogue,
     "/products/{product_id}/create": owner.Create,
     "/users/{user_id}/deployments/{deployment_id}": owner.Deployment,
+    **admin.PAGES,
+    **admin_users.PAGES,
+    **admin_products.PAGES,
+    **admin_templates.PAGES,
+    **checkup.PAGES,
 }
 ASSETS = ("app.css", "app.js", "fields.css", "fields.js", "htmx.min.js")
 

@@ -1,0 +1,101 @@
+"""The pages about users, for admins: who there is, and what lets each of them in."""
+
+from caelus.errors import CaelusError, Invalid
+from caelus.schemas import DAYS
+from caelus.validation import from_text, printable
+from caelus.web.admin import HERE, AdminPage, kept, text
+from caelus.web.pages import PREFIX, go, sent, whole
+
+
+class Users(AdminPage):
+    def on_get(self, req, resp):
+        search = text(req, "search")
+        found, more = self.rows(req, "list-users", search=search)
+        context = {"users": found, "more": more, "search": search, "kept": kept(search=search)}
+        self.show(req, resp, "admin_users.html", **context)
+
+
+class NewUser(AdminPage):
+    def on_get(self, req, resp):
+        self.show(req, resp, "admin_new_user.html", fields={}, error=None)
+
+    def on_post(self, req, resp):
+        fields = dict(sent(req))
+        email, is_admin = fields.get("email", "").strip(), "is_admin" in fields
+        try:
+            made = self.ask(req, "create-user", email=email, is_admin=is_admin)
+        except CaelusError as e:
+            self.show(req, resp, "admin_new_user.html", e.status, fields=fields, error=e)
+            return
+        go(f"{HERE}/users/{made['id']}", "user")
+
+
+class User(AdminPage):
+    """One user: role, login link, tokens, deployments, and the end of them."""
+
+    def on_get(self, req, resp, user_id):
+        self.show(req, resp, "admin_user.html", **self._context(req, user_id))
+
+    def on_post(self, req, resp, user_id):
+        fields = dict(sent(req))
+        act = ACTIONS.get(fields.get("action", ""))
+        try:
+            if act is None:
+                shown = printable(fields.get("action", "nothing"))
+                raise Invalid(("action", f"must be one of {', '.join(ACTIONS)}, not {shown}"))
+            once = act(self, req, user_id, fields)
+        except CaelusError as e:
+            context = self._context(req, user_id) | {"error": e, "fields": fields}
+            self.show(req, resp, "admin_user.html", e.status, **context)
+            return
+        self.show_once(req, resp, "admin_user.html", **self._context(req, user_id) | once)
+
+    def _context(self, req, user_id) -> dict:
+        user = self.ask(req, "get-user", user_id=user_id)
+        deployments, more = self.rows(req, "list-deployments", user_id=user_id)
+        tokens = self.ask(req, "list-tokens", user_id=user_id)
+        nothing = {"error": None, "fields": {}, "link": None, "token": None}
+        found = {"user": user, "deployments": deployments, "more": more, "tokens": tokens}
+        return nothing | found
+
+    def _set_role(self, req, user_id, fields):
+        is_admin = fields["action"] == "make-admin"
+        self.ask(req, "update-user", user_id=user_id, is_admin=is_admin)
+        if not is_admin and whole(user_id) == req.context.actor.user_id:
+            go(PREFIX)  # whose page this is no more
+        go(f"{HERE}/users/{user_id}", "admin" if is_admin else "plain")
+
+    def _link(self, req, user_id, fields) -> dict:
+        return {"link": self.ask(req, "create-login-link", user_id=user_id)}
+
+    def _token(self, req, user_id, fields) -> dict:
+        name = fields.get("name", "").strip() or None
+        days = from_text(DAYS, fields.get("expires_in_days", "").strip()) or None
+        return {
+            "token": self.ask(req, "create-token", user_id=user_id, name=name, expires_in_days=days)
+        }
+
+    def _drop_token(self, req, user_id, fields):
+        token_id = whole(fields.get("token_id")) or 0
+        self.ask(req, "delete-token", user_id=user_id, token_id=token_id)
+        go(f"{HERE}/users/{user_id}", "token-deleted")
+
+    def _delete(self, req, user_id, fields):
+        self.ask(req, "delete-user", user_id=user_id)
+        go(f"{HERE}/users", "deleted")
+
+
+# What a button on the page of a user does; those that show something once give it.
+ACTIONS = {
+    "make-admin": User._set_role,
+    "make-plain": User._set_role,
+    "link": User._link,
+    "token": User._token,
+    "drop-token": User._drop_token,
+    "delete": User._delete,
+}
+PAGES = {
+    "/admin/users": Users,
+    "/admin/users/new": NewUser,
+    "/admin/users/{user_id}": User,
+}
