@@ -13,6 +13,7 @@ from caelus.errors import Conflict
 from caelus.references import Part
 from caelus.validation import BoundedPatterns
 
+MASK = "*" * 8  # shown in the place of a secret
 LENGTHS = range(8, 257)  # of what is generated
 MOST_PARTS = 100_000  # of a schema, looked at for `generate`; references can multiply them
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")

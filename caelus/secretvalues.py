@@ -17,7 +17,7 @@ from caelus.errors import Conflict, SecretKeyError
 from caelus.models import DELETED, READY, Deployment, Template
 from caelus.validation import compact
 
-MASK = "*" * 8
+MASK = marks.MASK
 IN_USE = {Deployment: Deployment.status != DELETED, Template: Template.deleted_at.is_null()}
 MOST_REPLACED = 20  # values that are remembered
 _LETTERS = string.ascii_letters + string.digits

@@ -207,19 +207,19 @@ def _quick(draft):
 
     def unique_items(validator, wanted, instance, schema):
         if wanted and validator.is_type(instance, "array"):
-            texts = {json.dumps(_comparable(item), sort_keys=True) for item in instance}
+            texts = {json.dumps(comparable(item), sort_keys=True) for item in instance}
             if len(texts) < len(instance):
                 yield jsonschema.ValidationError("has items that are equal")
 
     return jsonschema.validators.extend(draft, {"uniqueItems": unique_items})
 
 
-def _comparable(value):
+def comparable(value):
     """`value` such that equal numbers are one: 1.0 is 1 (but true is not)."""
     if isinstance(value, dict):
-        return {key: _comparable(item) for key, item in value.items()}
+        return {key: comparable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_comparable(item) for item in value]
+        return [comparable(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -2,7 +2,7 @@
 
 from caelus.errors import CaelusError, Invalid, NotFound
 from caelus.validation import printable
-from caelus.web import editor
+from caelus.web import editor, forms
 from caelus.web.admin import AdminPage
 from caelus.web.admin_products import place
 from caelus.web.pages import go, sent, whole
@@ -24,6 +24,7 @@ class Editing(AdminPage):
             given = editor.arguments(fields)
             wanted = given | {n: given[n] or chart for n, chart in ANY_CHART.items()}
             self.ask(req, "create-template", dry_run=True, product_id=product_id, **wanted)
+            found["preview"] = preview(given)
         except NotFound:
             raise
         except CaelusError as e:
@@ -32,6 +33,13 @@ class Editing(AdminPage):
         left = not fields["default_values_json"].strip() or not fields["values_schema_json"].strip()
         found["unknown"] = bool(fields["resolve"] and left)
         return found
+
+
+def preview(given: dict):
+    """The form that users would see; None where there is no schema to make it of."""
+    defaults = (given["default_values_json"] or {}).get("user")
+    schema = given["values_schema_json"]
+    return schema and forms.form(schema, defaults=defaults if isinstance(defaults, dict) else None)
 
 
 class NewTemplate(Editing):

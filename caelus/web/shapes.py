@@ -1,0 +1,359 @@
+"""What a schema comes to for one value: the kind of field, its rules, what is inside.
+
+References are followed, allOf is merged, anyOf and oneOf are read where they are plain. What is
+not plain is of kind `json`, and `why` says so.
+"""
+
+import json
+from typing import NamedTuple
+
+from caelus import references, validation
+from caelus.references import Part
+
+Parts = tuple[Part, ...]  # schemas that hold together for one value
+MOST_LISTED = 100  # options in a select; texts beyond that are typed, with proposals
+MOST_BRANCHES = 50
+_LARGEST = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
+_SMALLEST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
+_ABOUT = ("title", "description", "default", "examples", "deprecated", "readOnly")
+_ALSO = ("format", "multipleOf", "writeOnly", "generate", "propertyNames")
+_CONDITIONS = {"if", "dependentSchemas", "dependencies", "unevaluatedProperties", "$dynamicRef"}
+# What only forbids: the API checks it, the form looks the same without it.
+_FORBIDDING = {"required", "not", "minProperties", "maxProperties", "title", "description"}
+_OF_OBJECTS = {"properties", "additionalProperties", "patternProperties", "required"}
+_OF_TEXTS = {"pattern", "minLength", "maxLength"}
+_OF_NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object"}
+
+
+class Option(NamedTuple):
+    value: object
+    label: str
+
+
+class Branch(NamedTuple):
+    label: str
+    parts: Parts
+    read: frozenset  # as `shape` takes it
+
+
+class Shape(NamedTuple):
+    """`kind` is text, number, integer, boolean, select, group, list, map, choice, json or never."""
+
+    kind: str
+    rules: dict = {}
+    properties: dict[str, Parts] = {}
+    required: frozenset = frozenset()
+    rest: Parts = ()  # of what is not among the properties: shown as rows if there is a schema
+    closed: bool = False  # takes no further properties
+    more: str = ""  # why a group has a field for further properties
+    items: Parts = ()
+    options: tuple[Option, ...] = ()
+    branches: tuple[Branch, ...] = ()
+    nullable: bool = False
+    why: str = ""  # of kind json
+    ids: frozenset = frozenset()  # of the schemas that it was made of, to know them again
+
+
+class _Merged:
+    """What the parts say together."""
+
+    def __init__(self, parts: Parts, read: frozenset):
+        self.rules, self.properties, self.required = {}, {}, set()
+        self.types, self.enum, self.pieces = None, None, _pieces(parts)
+        self.rest, self.patterns, self.items = [], [], []
+        self.alternatives, self.said = [], set()
+        self.never = any(piece.contents is False for piece in self.pieces)
+        for piece in self.pieces:
+            if isinstance(piece.contents, dict):
+                self._add(piece, _modern(piece.contents), read)
+
+    def _add(self, piece: Part, contents: dict, read: frozenset) -> None:
+        self.said |= contents.keys()
+        self._add_rules(contents)
+        for name, schema in contents.get("properties", {}).items():
+            self.properties.setdefault(name, []).append(piece.inner(schema))
+        self.required |= set(contents.get("required", ()))
+        if "additionalProperties" in contents:
+            self.rest.append(piece.inner(contents["additionalProperties"]))
+        self.patterns += (piece.inner(s) for s in contents.get("patternProperties", {}).values())
+        if isinstance(contents.get("items"), (dict, bool)):
+            self.items.append(piece.inner(contents["items"]))
+        for keyword in ("anyOf", "oneOf"):
+            listed = contents.get(keyword, [])
+            if listed and id(listed) not in read:
+                branches = [(piece.inner(schema),) for schema in listed]
+                self.alternatives.append((id(listed), branches))
+
+    def _add_rules(self, contents: dict) -> None:
+        rules = self.rules
+        for keyword in (*_ABOUT, *_ALSO):
+            if keyword in contents:
+                rules.setdefault(keyword, contents[keyword])
+        for keywords, choose in ((_LARGEST, max), (_SMALLEST, min)):
+            for keyword in contents.keys() & keywords:
+                bound = contents[keyword]
+                rules[keyword] = choose(rules.get(keyword, bound), bound)
+        if "pattern" in contents:
+            rules.setdefault("patterns", []).append(contents["pattern"])
+        if "type" in contents:
+            self.types = _meet(self.types, contents["type"])
+        listed = [contents["const"]] if "const" in contents else contents.get("enum")
+        if listed is not None:
+            self.enum = listed if self.enum is None else _common(self.enum, listed)
+
+
+def root(schema: dict) -> Parts:
+    """The parts for the whole of what users may set: the template's schema has it."""
+    whole = references.opened(schema)
+    return (whole.inner(schema["properties"]["user"]),)
+
+
+def shape(parts: Parts, read: frozenset = frozenset()) -> Shape:
+    """`read` are the lists of alternatives that need no more looking at."""
+    merged = _Merged(parts, read)
+    ids = frozenset(id(piece.contents) for piece in merged.pieces)
+    if merged.never:
+        return Shape("never", why="the schema allows nothing here", ids=ids)
+    if merged.alternatives:
+        return _of_alternatives(parts, merged, read)._replace(ids=ids)
+    types = _types(merged)
+    nullable = "null" in types if types else False
+    found = _of_types(merged, types - {"null"} if types else None)
+    if merged.enum is not None:
+        found = _select(merged.rules, [Option(value, shown(value)) for value in merged.enum], types)
+    found = found._replace(rules=merged.rules, ids=ids)
+    return _or_null(found) if nullable and merged.enum is None else found
+
+
+def _or_null(found: Shape) -> Shape:
+    """The shape, with null allowed beside what it allows."""
+    if found.kind == "boolean":
+        yes_and_no = (Option(True, shown(True)), Option(False, shown(False)))
+        found = found._replace(kind="select", options=yes_and_no)
+    if found.kind == "select":
+        there = any(option.value is None for option in found.options)
+        null = () if there else (Option(None, shown(None)),)
+        return found._replace(options=(*found.options, *null))
+    return found._replace(nullable=found.kind != "json")
+
+
+def shown(value) -> str:
+    """A value as an option's label."""
+    if value is None or value == "":
+        return "null" if value is None else "(empty)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else validation.compact(value)
+
+
+# Parts to one
+
+
+def _pieces(parts: Parts) -> list[Part]:
+    """The parts with all that they refer to or take in by allOf, each once."""
+    found, seen, todo = [], set(), list(reversed(parts))
+    while todo:
+        piece = todo.pop()
+        contents = piece.contents
+        if id(contents) in seen:
+            continue
+        seen.add(id(contents))
+        found.append(piece)
+        if isinstance(contents, dict):
+            todo += (piece.inner(schema) for schema in reversed(contents.get("allOf", [])))
+            if "$ref" in contents:
+                todo.append(piece.referred("$ref"))
+    return found
+
+
+def _modern(contents: dict) -> dict:
+    """As newer drafts have it: draft 4 says `exclusiveMinimum: true` beside the minimum."""
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(contents.get(exclusive), bool):
+            rest = {k: v for k, v in contents.items() if k not in (bound, exclusive)}
+            kept = exclusive if contents[exclusive] else bound
+            contents = rest | ({kept: contents[bound]} if bound in contents else {})
+    return contents
+
+
+def _meet(types: set | None, said) -> set:
+    said = {said} if isinstance(said, str) else set(said)
+    if "number" in said:
+        said.add("integer")
+    return said if types is None else types & said
+
+
+def _common(listed: list, other: list) -> list:
+    known = {canonical(value) for value in other}
+    return [value for value in listed if canonical(value) in known]
+
+
+def canonical(value) -> str:
+    """The same text for values that JSON Schema takes for equal: 1 and 1.0, but not true."""
+    return json.dumps(validation.comparable(value), sort_keys=True)
+
+
+def _types(merged: _Merged) -> set | None:
+    """The types that a value may have; guessed where the schema does not tell. None: any."""
+    if merged.types is not None:
+        return merged.types - {"integer"} if "number" in merged.types else merged.types
+    if merged.said & _OF_OBJECTS:
+        return {"object"}
+    if merged.items:
+        return {"array"}
+    if merged.said & _OF_TEXTS or isinstance(merged.rules.get("format"), str):
+        return {"string"}
+    if merged.said & _OF_NUMBERS:
+        return {"number"}
+    samples = [merged.rules.get("default"), *merged.rules.get("examples", [])[:1]]
+    named = {_NAMES[type(sample)] for sample in samples if type(sample) in _NAMES}
+    return named if len(named) == 1 else None
+
+
+def _of_types(merged: _Merged, types: set | None) -> Shape:
+    if types is None:
+        return Shape("json", why="The schema does not say of what type it is.")
+    if len(types) != 1:
+        return Shape("json", why=f"It may be {_either(types)}.")
+    kind = {"string": "text"}.get(*types, *types)
+    if is_secret(merged.rules) and kind not in ("text", "number", "integer"):
+        return Shape("json", why="It is secret as a whole.")
+    if kind == "array":
+        return _list(merged)
+    return _object(merged) if kind == "object" else Shape(kind)
+
+
+def is_secret(rules: dict) -> bool:
+    return rules.get("writeOnly") is True or rules.get("format") == "password"
+
+
+def _either(types: set) -> str:
+    words = {"string": 'a text (in "quotes")', "array": "a list ([...])", "object": "{...}"}
+    return " or ".join(sorted(words.get(name, name) for name in types)) or "nothing"
+
+
+def _list(merged: _Merged) -> Shape:
+    tuples = "prefixItems" in merged.said or merged.said & {"items"} and not merged.items
+    if tuples or any(part.contents is False for part in merged.items):
+        return Shape("json", why="Its items are not all of one kind.")
+    if not merged.items or all(part.contents in (True, {}) for part in merged.items):
+        return Shape("json", why="A list; the schema does not say of what.")
+    return Shape("list", items=tuple(merged.items))
+
+
+def _object(merged: _Merged) -> Shape:
+    schemas = [part for part in merged.rest if isinstance(part.contents, dict) and part.contents]
+    closed = any(part.contents is False for part in merged.rest)
+    rest = () if closed else tuple(schemas)
+    conditional = merged.said & _CONDITIONS
+    if merged.properties:
+        more = "The schema has conditions." if conditional else ""
+        more = more or ("Some names are known by a pattern only." if merged.patterns else "")
+        more = "" if rest and not conditional else more
+        properties = {name: tuple(parts) for name, parts in merged.properties.items()}
+        required = frozenset(merged.required)
+        found = Shape("group", properties=properties, required=required, rest=rest, more=more)
+        return found._replace(closed=closed and not merged.patterns)
+    if conditional:
+        return Shape("json", why="The schema has conditions.")
+    if rest and not merged.patterns:
+        return Shape("map", rest=rest)
+    if len(merged.patterns) == 1 and not rest:
+        return Shape("map", rest=tuple(merged.patterns))
+    return Shape("json", why="An object {...}; the schema does not say what is in it.")
+
+
+# Alternatives
+
+
+def _of_alternatives(parts: Parts, merged: _Merged, read: frozenset) -> Shape:
+    """With the first list of alternatives read, if it is plain."""
+    listed, branches = merged.alternatives[0]
+    read = read | {listed}
+    live = [branch for branch in branches if not _only_null(branch)]
+    if all(_only_forbids(branch) for branch in branches):
+        return shape(parts, read)
+    if (options := _options(live)) is not None:
+        return _with_options(parts, merged, read, options, len(live) < len(branches))
+    if len(live) == 1:
+        found = shape((*parts, *live[0]), read)
+        return _or_null(found) if len(branches) > 1 else found
+    kinds = [_Merged(branch, frozenset()) for branch in live]
+    types = [_types(one) or merged.types for one in kinds]
+    if _same_scalar(types):
+        scalar = parts[0]._replace(contents={"type": next(iter(types[0]))})
+        found = shape((*parts, scalar), read)
+        return _or_null(found) if len(live) < len(branches) else found
+    objects = all(kind == {"object"} and not one.alternatives for kind, one in zip(types, kinds))
+    if objects and len(live) == len(branches) <= MOST_BRANCHES and len(merged.alternatives) == 1:
+        return _choice(parts, merged, read, list(zip(live, kinds)))
+    return Shape("json", merged.rules, why="It may have one of several forms.")
+
+
+def _only_null(branch: Parts) -> bool:
+    contents = branch[0].contents
+    return isinstance(contents, dict) and (
+        contents.get("type") in ("null", ["null"])
+        or contents.get("enum") == [None]
+        or contents.get("const", 0) is None
+    )
+
+
+def _only_forbids(branch: Parts) -> bool:
+    contents = branch[0].contents
+    return isinstance(contents, dict) and contents.keys() <= _FORBIDDING
+
+
+def _options(live: list[Parts]) -> list[Option] | None:
+    options = []
+    for branch in live:
+        one = _Merged(branch, frozenset())
+        if one.enum is None or one.alternatives:
+            return None
+        title = one.rules.get("title") if len(one.enum) == 1 else None
+        options += (Option(value, title or shown(value)) for value in one.enum)
+    return options or None
+
+
+def _with_options(parts, merged: _Merged, read, options: list[Option], null: bool) -> Shape:
+    if merged.enum is not None:
+        kept = {canonical(value) for value in merged.enum}
+        options = [option for option in options if canonical(option.value) in kept]
+    if null:
+        options = [*options, Option(None, shown(None))]
+    if len(merged.alternatives) > 1:
+        return Shape("json", merged.rules, why="It may have one of several forms.")
+    return _select(merged.rules, options, merged.types)
+
+
+def _select(rules: dict, options: list[Option], types: set | None) -> Shape:
+    typed = all(isinstance(o.value, str) and o.value.isprintable() and o.value for o in options)
+    kind = "text" if typed and len(options) > MOST_LISTED else "select"
+    return Shape(kind, rules, options=tuple(options))
+
+
+def _same_scalar(types: list) -> bool:
+    scalars = ({"string"}, {"integer"}, {"number"}, {"boolean"})
+    return types[0] in scalars and all(kind == types[0] for kind in types)
+
+
+def _choice(parts: Parts, merged: _Merged, read: frozenset, live: list) -> Shape:
+    branches = []
+    for number, (branch, one) in enumerate(live, 1):
+        whole = (*parts, *branch)
+        branches.append(Branch(_called(one, number), whole, read))
+        if shape(whole, read).kind not in ("group", "map"):
+            return Shape("json", merged.rules, why="It may have one of several forms.")
+    return Shape("choice", merged.rules, branches=tuple(branches))
+
+
+def _called(one: _Merged, number: int) -> str:
+    """A branch's name: its title, or what it alone wants."""
+    if "title" in one.rules:
+        return str(one.rules["title"])
+    for name, parts in one.properties.items():
+        enum = _Merged(tuple(parts), frozenset()).enum
+        if enum is not None and len(enum) == 1:
+            return f"{name}: {shown(enum[0])}"
+    return " and ".join(sorted(one.required)) or f"Form {number}"
