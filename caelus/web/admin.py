@@ -93,8 +93,8 @@ class Deployments(AdminPage):
             more=more,
             products=self.ask(req, "list-products"),
             statuses=DEPLOYMENT_STATUSES,
+            chosen=filters,
             kept=kept(**filters),
-            **filters,
         )
 
 
@@ -132,7 +132,7 @@ class Jobs(AdminPage):
             "admin_jobs.html",
             jobs=found[:PAGE_ROWS],
             more=more,
-            status=status or "open",
+            chosen=status or "open",
             choices=("open", *JOB_STATUSES, "all"),
             deployment_id=deployment_id,
             kept=kept(status=status, deployment_id=deployment_id),

@@ -124,7 +124,7 @@ class Template(AdminPage):
     def _show(self, req, resp, ids: dict, status: int = 200, error=None) -> None:
         template = self.ask(req, "get-template", **ids)
         written = {name: editor.written(template[name]) for name in editor.DOCUMENTS}
-        context = {"template": template, "written": written, "error": error}
+        context = {"row": template, "written": written, "error": error}
         self.show(req, resp, "admin_template.html", status, **context)
 
 

@@ -54,7 +54,7 @@ class User(AdminPage):
         user = self.ask(req, "get-user", user_id=user_id)
         deployments, more = self.rows(req, "list-deployments", user_id=user_id)
         tokens = self.ask(req, "list-tokens", user_id=user_id)
-        nothing = {"error": None, "fields": {}, "link": None, "token": None}
+        nothing = {"error": None, "fields": {}, "new_link": None, "new_token": None}
         found = {"user": user, "deployments": deployments, "more": more, "tokens": tokens}
         return nothing | found
 
@@ -66,13 +66,15 @@ class User(AdminPage):
         go(f"{HERE}/users/{user_id}", "admin" if is_admin else "plain")
 
     def _link(self, req, user_id, fields) -> dict:
-        return {"link": self.ask(req, "create-login-link", user_id=user_id)}
+        return {"new_link": self.ask(req, "create-login-link", user_id=user_id)}
 
     def _token(self, req, user_id, fields) -> dict:
         name = fields.get("name", "").strip() or None
         days = from_text(DAYS, fields.get("expires_in_days", "").strip()) or None
         return {
-            "token": self.ask(req, "create-token", user_id=user_id, name=name, expires_in_days=days)
+            "new_token": self.ask(
+                req, "create-token", user_id=user_id, name=name, expires_in_days=days
+            )
         }
 
     def _drop_token(self, req, user_id, fields):

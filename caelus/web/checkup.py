@@ -1,5 +1,6 @@
 """The doctor's page: the checkups run beside the requests, once at a time."""
 
+import itertools
 import threading
 from typing import NamedTuple
 
@@ -19,6 +20,11 @@ class Result(NamedTuple):
 
     def count(self, status: str) -> int:
         return sum(check.status == status for check in self.checks)
+
+    def sections(self) -> list[tuple[str, list[Check]]]:
+        """In the order in which they come."""
+        grouped = itertools.groupby(self.checks, key=lambda check: check.section)
+        return [(title, list(checks)) for title, checks in grouped]
 
 
 class Checkup:

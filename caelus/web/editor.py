@@ -29,7 +29,6 @@ EXAMPLE = {
     "chart_ref": "oci://ghcr.io/stefanprodan/charts/podinfo",
     "chart_version": "6.7.0",
     "version_label": "6.7",
-    "health_timeout_sec": "300",
     "default_values_json": """ingress:
   enabled: true
   hosts:
