@@ -74,8 +74,13 @@ class Page:
     def show_once(self, req, resp, template: str, **context) -> None:
         """Answer with a page that holds a secret: no cache keeps it."""
         self.show(req, resp, template, **context)
-        resp.cache_control = ["no-store"]
-        resp.unset_header("ETag")
+        never_kept(resp)
+
+
+def never_kept(resp) -> None:
+    """Let no cache keep an answer that holds a secret."""
+    resp.cache_control = ["no-store"]
+    resp.delete_header("ETag")
 
 
 def render(template: str, req, settings: Config, context: dict) -> str:
