@@ -3,11 +3,11 @@
 import functools
 import urllib.parse
 
-from caelus.errors import NotFound, Unseen
+from caelus.errors import CaelusError, Invalid, NotFound, Unseen
 from caelus.findings import span
 from caelus.models import DEPLOYMENT_STATUSES, JOB_STATUSES
 from caelus.validation import printable
-from caelus.web.pages import PAGE_ROWS, PREFIX, Page, go, whole
+from caelus.web.pages import PAGE_ROWS, PREFIX, Page, go, sent, whole
 
 HERE = f"{PREFIX}/admin"
 LAST_ID = 2**63 - 1
@@ -33,6 +33,40 @@ def _for_admins(responder):
         responder(self, req, resp, **ids)
 
     return checked
+
+
+class ActionPage(AdminPage):
+    """A page about one thing, each of whose buttons does something to it.
+
+    `actions` has what each does, by the buttons' value: it leads on to a page, or gives what this
+    one is to show once. `context` is what the page shows in any case.
+    """
+
+    template = ""
+    actions: dict = {}
+
+    def on_get(self, req, resp, **ids):
+        self.show(req, resp, self.template, **self.context(req, **ids))
+
+    def on_post(self, req, resp, **ids):
+        fields = dict(sent(req))
+        try:
+            once = self._action(fields)(self, req, fields, **ids)
+        except CaelusError as e:
+            context = self.context(req, **ids) | {"error": e, "fields": fields}
+            self.show(req, resp, self.template, e.status, **context)
+            return
+        self.show_once(req, resp, self.template, **self.context(req, **ids) | once)
+
+    def context(self, req, **ids) -> dict:
+        raise NotImplementedError
+
+    def _action(self, fields: dict):
+        named = fields.get("action", "nothing")
+        if named not in self.actions:
+            known = ", ".join(self.actions)
+            raise Invalid(("action", f"must be one of {known}, not {printable(named)}"))
+        return self.actions[named]
 
 
 def kept(**filters) -> str:

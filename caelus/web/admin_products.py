@@ -1,8 +1,7 @@
 """The pages about products, for admins: what is published, and by which template."""
 
-from caelus.errors import CaelusError, Invalid
-from caelus.validation import printable
-from caelus.web.admin import HERE, AdminPage
+from caelus.errors import CaelusError
+from caelus.web.admin import HERE, ActionPage, AdminPage
 from caelus.web.pages import go, sent, whole
 
 
@@ -36,31 +35,18 @@ class NewProduct(AdminPage):
         go(f"{place(made['id'])}/templates/new", "product")
 
 
-class Product(AdminPage):
+class Product(ActionPage):
     """One product: what it says of itself, its templates, and the one that users get."""
 
-    def on_get(self, req, resp, product_id):
-        self.show(req, resp, "admin_product.html", **self._context(req, product_id))
+    template = "admin_product.html"
 
-    def on_post(self, req, resp, product_id):
-        fields = dict(sent(req))
-        act = ACTIONS.get(fields.get("action", ""))
-        try:
-            if act is None:
-                shown = printable(fields.get("action", "nothing"))
-                raise Invalid(("action", f"must be one of {', '.join(ACTIONS)}, not {shown}"))
-            act(self, req, product_id, fields)
-        except CaelusError as e:
-            context = self._context(req, product_id) | {"error": e, "fields": fields}
-            self.show(req, resp, "admin_product.html", e.status, **context)
-
-    def _context(self, req, product_id) -> dict:
+    def context(self, req, product_id) -> dict:
         product = self.ask(req, "get-product", product_id=product_id)
         templates = self.ask(req, "list-templates", product_id=product_id)
         newest = templates[::-1]
         return {"product": product, "templates": newest, "error": None, "fields": {}}
 
-    def _save(self, req, product_id, fields):
+    def _save(self, req, fields, product_id):
         chosen = fields.get("template_id", "")
         template_id = None if chosen == "" else whole(chosen) or 0
         self.ask(
@@ -73,17 +59,18 @@ class Product(AdminPage):
         )
         go(place(product_id), "saved")
 
-    def _offer(self, req, product_id, fields):
+    def _offer(self, req, fields, product_id):
         template_id = whole(fields.get("template_id")) or 0
         self.ask(req, "update-product", product_id=product_id, template_id=template_id)
         go(place(product_id), "offered")
 
-    def _delete(self, req, product_id, fields):
+    def _delete(self, req, fields, product_id):
         self.ask(req, "delete-product", product_id=product_id)
         go(f"{HERE}/products", "deleted")
 
+    actions = {"save": _save, "offer": _offer, "delete": _delete}
 
-ACTIONS = {"save": Product._save, "offer": Product._offer, "delete": Product._delete}
+
 PAGES = {
     "/admin/products": Products,
     "/admin/products/new": NewProduct,

@@ -1,9 +1,8 @@
 """The pages about templates, for admins: the editor with its check and preview, and each one."""
 
-from caelus.errors import CaelusError, Invalid, NotFound
-from caelus.validation import printable
+from caelus.errors import CaelusError, NotFound
 from caelus.web import editor, forms
-from caelus.web.admin import AdminPage
+from caelus.web.admin import ActionPage, AdminPage
 from caelus.web.admin_products import place
 from caelus.web.pages import go, sent, whole
 
@@ -104,28 +103,19 @@ class CheckTemplate(Editing):
         self.show(req, resp, "admin_editor_check.html", checked=checked, slots=slots)
 
 
-class Template(AdminPage):
-    def on_get(self, req, resp, product_id, template_id):
-        ids = {"product_id": product_id, "template_id": template_id}
-        self._show(req, resp, ids)
+class Template(ActionPage):
+    template = "admin_template.html"
 
-    def on_post(self, req, resp, product_id, template_id):
-        ids = {"product_id": product_id, "template_id": template_id}
-        action = dict(sent(req)).get("action", "nothing")
-        try:
-            if action != "delete":
-                raise Invalid(("action", f"must be delete, not {printable(action)}"))
-            self.ask(req, "delete-template", **ids)
-        except CaelusError as e:
-            self._show(req, resp, ids, e.status, e)
-            return
-        go(place(product_id), "deleted")
+    def context(self, req, **ids) -> dict:
+        row = self.ask(req, "get-template", **ids)
+        written = {name: editor.written(row[name]) for name in editor.DOCUMENTS}
+        return {"row": row, "written": written, "error": None}
 
-    def _show(self, req, resp, ids: dict, status: int = 200, error=None) -> None:
-        template = self.ask(req, "get-template", **ids)
-        written = {name: editor.written(template[name]) for name in editor.DOCUMENTS}
-        context = {"row": template, "written": written, "error": error}
-        self.show(req, resp, "admin_template.html", status, **context)
+    def _delete(self, req, fields, **ids):
+        self.ask(req, "delete-template", **ids)
+        go(place(ids["product_id"]), "deleted")
+
+    actions = {"delete": _delete}
 
 
 PAGES = {

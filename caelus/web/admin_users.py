@@ -1,9 +1,9 @@
 """The pages about users, for admins: who there is, and what lets each of them in."""
 
-from caelus.errors import CaelusError, Invalid
+from caelus.errors import CaelusError
 from caelus.schemas import DAYS
-from caelus.validation import from_text, printable
-from caelus.web.admin import HERE, AdminPage, kept, text
+from caelus.validation import from_text
+from caelus.web.admin import HERE, ActionPage, AdminPage, kept, text
 from caelus.web.pages import PREFIX, go, sent, whole
 
 
@@ -30,27 +30,12 @@ class NewUser(AdminPage):
         go(f"{HERE}/users/{made['id']}", "user")
 
 
-class User(AdminPage):
+class User(ActionPage):
     """One user: role, login link, tokens, deployments, and the end of them."""
 
-    def on_get(self, req, resp, user_id):
-        self.show(req, resp, "admin_user.html", **self._context(req, user_id))
+    template = "admin_user.html"
 
-    def on_post(self, req, resp, user_id):
-        fields = dict(sent(req))
-        act = ACTIONS.get(fields.get("action", ""))
-        try:
-            if act is None:
-                shown = printable(fields.get("action", "nothing"))
-                raise Invalid(("action", f"must be one of {', '.join(ACTIONS)}, not {shown}"))
-            once = act(self, req, user_id, fields)
-        except CaelusError as e:
-            context = self._context(req, user_id) | {"error": e, "fields": fields}
-            self.show(req, resp, "admin_user.html", e.status, **context)
-            return
-        self.show_once(req, resp, "admin_user.html", **self._context(req, user_id) | once)
-
-    def _context(self, req, user_id) -> dict:
+    def context(self, req, user_id) -> dict:
         user = self.ask(req, "get-user", user_id=user_id)
         deployments, more = self.rows(req, "list-deployments", user_id=user_id)
         tokens = self.ask(req, "list-tokens", user_id=user_id)
@@ -58,17 +43,17 @@ class User(AdminPage):
         found = {"user": user, "deployments": deployments, "more": more, "tokens": tokens}
         return nothing | found
 
-    def _set_role(self, req, user_id, fields):
+    def _set_role(self, req, fields, user_id):
         is_admin = fields["action"] == "make-admin"
         self.ask(req, "update-user", user_id=user_id, is_admin=is_admin)
         if not is_admin and whole(user_id) == req.context.actor.user_id:
             go(PREFIX)  # whose page this is no more
         go(f"{HERE}/users/{user_id}", "admin" if is_admin else "plain")
 
-    def _link(self, req, user_id, fields) -> dict:
+    def _link(self, req, fields, user_id) -> dict:
         return {"new_link": self.ask(req, "create-login-link", user_id=user_id)}
 
-    def _token(self, req, user_id, fields) -> dict:
+    def _token(self, req, fields, user_id) -> dict:
         name = fields.get("name", "").strip() or None
         days = from_text(DAYS, fields.get("expires_in_days", "").strip()) or None
         return {
@@ -77,25 +62,25 @@ class User(AdminPage):
             )
         }
 
-    def _drop_token(self, req, user_id, fields):
+    def _drop_token(self, req, fields, user_id):
         token_id = whole(fields.get("token_id")) or 0
         self.ask(req, "delete-token", user_id=user_id, token_id=token_id)
         go(f"{HERE}/users/{user_id}", "token-deleted")
 
-    def _delete(self, req, user_id, fields):
+    def _delete(self, req, fields, user_id):
         self.ask(req, "delete-user", user_id=user_id)
         go(f"{HERE}/users", "deleted")
 
+    actions = {
+        "make-admin": _set_role,
+        "make-plain": _set_role,
+        "link": _link,
+        "token": _token,
+        "drop-token": _drop_token,
+        "delete": _delete,
+    }
 
-# What a button on the page of a user does; those that show something once give it.
-ACTIONS = {
-    "make-admin": User._set_role,
-    "make-plain": User._set_role,
-    "link": User._link,
-    "token": User._token,
-    "drop-token": User._drop_token,
-    "delete": User._delete,
-}
+
 PAGES = {
     "/admin/users": Users,
     "/admin/users/new": NewUser,
