@@ -211,15 +211,17 @@ Options:
         service=deployments.find_all,
         shows="Deployment",
         many=True,
-        input=fields(status=schemas.STATUS, product_id=schemas.ID, **PAGE),
+        input=fields(status=schemas.STATUS, product_id=schemas.ID, search=schemas.SEARCH, **PAGE),
         usage="""List the deployments of all users, in order of their ids.
 
 Usage:
-  caelus list-all-deployments [--status=S] [--product-id=ID] [--limit=N] [--after=ID]
+  caelus list-all-deployments [--status=S] [--product-id=ID] [--search=TEXT]
+         [--limit=N] [--after=ID]
 
 Options:
   --status=S       provisioning, ready, error, deleting, or deleted (left out otherwise).
   --product-id=ID  Those of one product.
+  --search=TEXT    Those with it in their domain, their deployment_uid or their user's e-mail.
   --limit=N        List at most N.
   --after=ID       Those with a greater id: the last one of the page before.
 
@@ -234,17 +236,23 @@ Example:
         service=jobs.find,
         shows="Job",
         many=True,
-        input=fields(status=schemas.JOB_STATUS, deployment_id=schemas.ID, **PAGE),
+        input=fields(
+            status=schemas.JOB_STATUS,
+            deployment_id=schemas.ID,
+            before=schemas.NEWEST_FIRST["before"],
+            **PAGE,
+        ),
         usage="""List the jobs of the reconcile queue, in order of their ids.
 
 Usage:
-  caelus list-jobs [--status=S] [--deployment-id=ID] [--limit=N] [--after=ID]
+  caelus list-jobs [--status=S] [--deployment-id=ID] [--limit=N] [--after=ID] [--before=ID]
 
 Options:
   --status=S          queued, running, done or failed.
   --deployment-id=ID  Those of one deployment.
   --limit=N           List at most N.
   --after=ID          Those with a greater id: the last one of the page before.
+  --before=ID         Those with a smaller id, newest first.
 """,
     ),
 )

@@ -1,5 +1,7 @@
 """Deployments: what each user wants to run. Only intent is written here; `reconcile` acts on it."""
 
+import functools
+import operator
 import re
 import string
 from urllib.parse import urlsplit
@@ -64,15 +66,27 @@ def find_all(
     *,
     status: str | None = None,
     product_id: int | None = None,
+    search: str | None = None,
     limit: int | None = None,
     after: int | None = None,
 ) -> list[Deployment]:
-    """Those of all users; the deleted ones only where `status` asks for them."""
+    """Those of all users; the deleted ones only where `status` asks for them.
+
+    With `search` in the domain, the uid or the owner's e-mail, whatever its case.
+    """
     wanted = Deployment.status != DELETED if status is None else Deployment.status == status
     query = _whole().where(wanted)
     if product_id is not None:
         query = query.where(Product.id == product_id)
+    if search is not None:
+        query = query.where(_has(search.casefold()))
     return list(page(query, limit, after))
+
+
+def _has(text: str):
+    """All three columns are in one case."""
+    columns = (Deployment.domainname, Deployment.deployment_uid, User.email_key)
+    return functools.reduce(operator.or_, (column.contains(text) for column in columns))
 
 
 def get(*, user_id: int, deployment_id: int) -> Deployment:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import pathlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from caelus.process import Tools
 log = logging.getLogger("caelus.doctor")
 SECTIONS = ("tools", "cluster", "database", "machine", "queue")
 SECONDS = 12  # for all together
+# Where nothing can be made, not even by root: what helm and kubectl would keep is not kept.
+NOWHERE = pathlib.Path("/proc/caelus")
 
 
 class Deadline:

@@ -1,7 +1,6 @@
 """The command `doctor`: the page of checkups, for people and for machines."""
 
 import json
-import pathlib
 import sys
 
 DOCTOR = """Tell what is well and what is not, each with the next step.
@@ -20,8 +19,6 @@ Examples:
   caelus doctor --json | jq -r '.checks[] | select(.status != "ok") | .next_step'
 """
 COLOURS = {"ok": "32", "warning": "33", "failed": "31"}
-# Where nothing can be made, not even by root: what helm and kubectl would keep is not kept.
-NOWHERE = pathlib.Path("/proc/caelus")
 
 
 def doctor(words: dict) -> int:
@@ -49,7 +46,7 @@ def _found() -> list:
         settings = config.load()
     except ConfigError as e:
         return [machine_checks.unusable(e)]
-    return doctor.checks(settings, Tools(settings._replace(data_dir=NOWHERE)))
+    return doctor.checks(settings, Tools(settings._replace(data_dir=doctor.NOWHERE)))
 
 
 def _page(found: list) -> str:

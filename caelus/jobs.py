@@ -13,7 +13,7 @@ import threading
 from caelus import tracing
 from caelus.database import before_commit, clock, database, is_postgres, locked, page, transaction
 from caelus.errors import Busy
-from caelus.models import DONE, FAILED, QUEUED, RUNNING, Job, now
+from caelus.models import DONE, FAILED, QUEUED, RUNNING, Deployment, Job, now
 
 log = logging.getLogger("caelus.jobs")
 OPEN = (QUEUED, RUNNING)
@@ -55,12 +55,17 @@ def find(
     deployment_id: int | None = None,
     limit: int | None = None,
     after: int | None = None,
+    before: int | None = None,
 ) -> list[Job]:
-    query = Job.select()
+    """In order of their ids; those with ids smaller than `before`, if given, newest first."""
+    query = Job.select(Job, Deployment).join(Deployment)
     if status is not None:
         query = query.where(Job.status == status)
     if deployment_id is not None:
         query = query.where(Job.deployment == deployment_id)
+    if before is not None:
+        page_before = query.where(Job.id < before, Job.id > (after or 0))
+        return list(page_before.order_by(Job.id.desc()).limit(limit))
     return list(page(query, limit, after))
 
 

@@ -16,6 +16,7 @@ import urllib.request
 from caelus import __version__, config, servers, validation
 from caelus.errors import CaelusError, Unreachable
 from caelus.operation import Operation, whole_id
+from caelus.schemas import DOCUMENTS
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 300  # a chart may be pulled meanwhile
@@ -49,7 +50,8 @@ class Remote:
             asked = {name: _spelled(value) for name, value in given.items()}
             path, given = f"{path}?{urllib.parse.urlencode(asked)}", {}
         document = self._ask(operation.method, path, given)
-        _check_shape(self.url, document, list if operation.many else dict)
+        first = DOCUMENTS[operation.shows]["required"][0]
+        _check_shape(self.url, document, list if operation.many else dict, first)
         return document
 
     def whoami(self) -> dict:
@@ -207,6 +209,7 @@ def _problem(url: str, what: str, status: int, document) -> CaelusError:
     return error
 
 
-def _check_shape(url: str, document, kind: type) -> None:
-    if not isinstance(document, kind) or (kind is dict and "id" not in document):
+def _check_shape(url: str, document, kind: type, first: str = "id") -> None:
+    """`first` is a field that the document has, if it is one and not a list of them."""
+    if not isinstance(document, kind) or (kind is dict and first not in document):
         raise Unreachable(f"{url} answers, but not as Caelus does; check the URL")

@@ -37,6 +37,7 @@ LINES = {"type": "integer", "minimum": 1, "maximum": 5000}
 MOMENT = {"type": "string", "format": "word", "maxLength": 40}
 POD = {"type": "string", "format": "pod"}
 FLAG = {"type": "boolean"}
+SEARCH = {"type": "string", "minLength": 1, "maxLength": 254}
 NEWEST_FIRST = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     "before": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
@@ -118,6 +119,12 @@ def job(row: Job) -> dict:
     return {
         "id": row.id,
         "deployment_id": row.deployment_id,
+        "deployment": {
+            "id": row.deployment_id,
+            "user_id": row.deployment.user_id,
+            "domainname": row.deployment.domainname,
+            "status": row.deployment.status,
+        },
         "reason": row.reason,
         "status": row.status,
         "run_after": time(row.run_after),
@@ -201,6 +208,23 @@ def logs(row) -> dict:
     """Of a deployment; `row` is a `podlogs.Logs`."""
     lines = [line._asdict() | {"time": time(line.time)} for line in row.lines]
     return {"id": row.deployment_id} | row._asdict() | {"lines": lines}
+
+
+def overview(row) -> dict:
+    """Of all that there is; `row` is an `overview.Overview`."""
+    return {
+        "users": row.users,
+        "products": row.products,
+        "templates": row.templates,
+        "deployments": row.deployments,
+        "jobs": row.jobs,
+        "queue_age_sec": round(row.queue_age),
+        "causes": [{"code": code, "count": count} for code, count in row.causes.items()],
+        "hours": [
+            {"begins_at": time(begin), "done": done, "failed": failed}
+            for begin, done, failed in row.hours
+        ],
+    }
 
 
 def outcome(row: Deployment) -> dict:
@@ -351,6 +375,7 @@ DOCUMENTS = {
     "Job": _object(
         id=_INTEGER,
         deployment_id=_INTEGER,
+        deployment=_object(id=_INTEGER, user_id=_INTEGER, domainname=_STRING, status=STATUS),
         reason=_JOB_REASON,
         status=JOB_STATUS,
         run_after=_TIME,
@@ -437,6 +462,21 @@ DOCUMENTS = {
         truncated={"type": "boolean", "description": "Whether lines are left out."},
         lines=_list(time=_TIME, pod=_STRING, container=_STRING, line=_STRING),
     ),
+    "Overview": _object(
+        users=_INTEGER,
+        products=_INTEGER,
+        templates=_INTEGER,
+        deployments=_object(**dict.fromkeys(DEPLOYMENT_STATUSES[:-1], _INTEGER)),
+        jobs=_object(queued=_INTEGER, running=_INTEGER),
+        queue_age_sec=_INTEGER
+        | {"description": "For how long the job that has been due longest has waited."},
+        causes={"type": "array", "items": _object(code=_STRING, count=_INTEGER)},
+        hours={
+            "type": "array",
+            "description": "The reconciles of the last 24 hours, by the hour in which they ended.",
+            "items": _object(begins_at=_TIME, done=_INTEGER, failed=_INTEGER),
+        },
+    ),
     "Problem": {
         "type": "object",
         "description": "What went wrong (RFC 9457).",
@@ -464,4 +504,5 @@ SHOWN = {
     "Token": token,
     "NewToken": new_token,
     "LoginLink": login_link,
+    "Overview": overview,
 }

@@ -33,15 +33,16 @@ Example:
         service=users.find,
         shows="User",
         many=True,
-        input=fields(**PAGE),
+        input=fields(search=schemas.SEARCH, **PAGE),
         usage="""List the users, in order of their ids.
 
 Usage:
-  caelus list-users [--limit=N] [--after=ID]
+  caelus list-users [--search=TEXT] [--limit=N] [--after=ID]
 
 Options:
-  --limit=N   List at most N.
-  --after=ID  Those with a greater id: the last one of the page before.
+  --search=TEXT  Those with it in their e-mail.
+  --limit=N      List at most N.
+  --after=ID     Those with a greater id: the last one of the page before.
 """,
     ),
     Operation(

@@ -14,8 +14,14 @@ def create(*, email: str, is_admin: bool = False) -> User:
     return user
 
 
-def find(*, limit: int | None = None, after: int | None = None) -> list[User]:
-    return list(page(alive(User), limit, after))
+def find(
+    *, search: str | None = None, limit: int | None = None, after: int | None = None
+) -> list[User]:
+    """All, or those with `search` in their e-mail, whatever its case."""
+    query = alive(User)
+    if search is not None:
+        query = query.where(User.email_key.contains(search.casefold()))
+    return list(page(query, limit, after))
 
 
 def get(*, user_id: int) -> User:

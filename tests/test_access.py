@@ -55,6 +55,7 @@ RULES = {  # what a plain user gets: True if they may. {user_id} is the user's o
     "GET /events": UNSEEN,
     "GET /deployments": UNSEEN,
     "GET /jobs": UNSEEN,
+    "GET /overview": UNSEEN,
 }
 BESIDE = {  # the routes that are not of the table; True for those that are open to everybody
     "/": True,

@@ -67,7 +67,7 @@ def test_bash_completes_commands(script):
 def test_bash_completes_options_and_what_they_may_be(script, tmp_path):
     path = script("bash")
     assert ask_bash(path, "caelus list-jobs --")[:-1] == [
-        *("--status=", "--deployment-id=", "--limit=", "--after=", "--help")
+        *("--status=", "--deployment-id=", "--limit=", "--after=", "--before=", "--help")
     ]
     assert ask_bash(path, "caelus list-jobs --limit=1 --st") == ["--status=", "(-o nospace)"]
     assert ask_bash(path, "caelus list-jobs --status=") == [

@@ -17,9 +17,9 @@ FLOORS = [
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
-    " tallies glances resources podlogs"
+    " tallies glances resources podlogs overview"
     " tool_checks cluster_checks database_checks machine_checks queue_checks doctor",
-    "schemas operation user_rows product_rows deployment_rows cluster_rows operations"
+    "schemas operation user_rows product_rows deployment_rows cluster_rows site_rows operations"
     " access dispatch openapi",
     "api observer guard identity login_pages peers metrics server worker"
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
@@ -27,7 +27,8 @@ FLOORS = [
     " client_commands remote servers waiting following completion manual helptext"
     " web.merging web.shapes web.entries web.posted web.fields web.inputs web.forms"
     " web.words web.pages web.routes web.refused web.userform web.owner web.creation web.preview"
-    " web.deployment web.running web.progress web.changes web.differences web.account",
+    " web.deployment web.running web.progress web.changes web.differences web.account"
+    " web.admin web.admin_users web.admin_products web.admin_templates web.editor web.checkup",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
 ONLY_IN = {

@@ -182,12 +182,12 @@ def test_a_walk_through_the_api_is_as_documented(walk):
 def test_lists_with_every_parameter_are_as_documented(shop, walk):
     shop("create-deployment", user_id=1, **NEW)
     for command, ids, query in (
-        ("list-users", [], "limit=1&after=0"),
+        ("list-users", [], "search=ada&limit=1&after=0"),
         ("list-products", [], "limit=1&after=0"),
         ("list-templates", [1], "limit=1&after=1"),
         ("list-deployments", [1], "limit=5&after=0"),
-        ("list-all-deployments", [], "status=provisioning&product_id=1&limit=1&after=0"),
-        ("list-jobs", [], "status=queued&deployment_id=1&limit=1&after=0"),
+        ("list-all-deployments", [], "status=provisioning&product_id=1&search=a&limit=1&after=0"),
+        ("list-jobs", [], "status=queued&deployment_id=1&limit=1&after=0&before=9"),
     ):
         told = {p["name"] for p in described(BY_COMMAND[command])["parameters"]}
         assert {part.partition("=")[0] for part in query.split("&")} == told - {

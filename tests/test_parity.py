@@ -13,6 +13,8 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("list-users", {}),
     ("list-users", {"limit": 1, "after": 1}),
     ("list-users", {"limit": "many"}),
+    ("list-users", {"search": "BÖB@"}),
+    ("list-users", {"search": "x" * 300}),
     ("get-user", {"user_id": 1}),
     ("get-user", {"user_id": 99}),
     ("get-user", {"user_id": "x"}),
@@ -60,6 +62,8 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("list-all-deployments", {}),
     ("list-all-deployments", {"status": "odd"}),
     ("list-all-deployments", {"status": "provisioning", "product_id": 1}),
+    ("list-all-deployments", {"search": "A.Example"}),
+    ("list-all-deployments", {"search": "_"}),
     ("list-events", {"user_id": 1, "deployment_id": 1}),
     ("list-events", {"user_id": 2, "deployment_id": 1}),
     ("list-all-events", {"limit": 1, "before": 6}),
@@ -73,6 +77,7 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("logs", {"user_id": 1, "deployment_id": 1, "pod": "--all-pods"}),
     ("list-jobs", {}),
     ("list-jobs", {"status": "queued", "deployment_id": 1}),
+    ("list-jobs", {"before": 9, "after": 0, "limit": 1}),
 ]
 
 

@@ -39,14 +39,14 @@ class Page:
         if hasattr(cls, "on_get"):
             cls.on_head = cls.on_get
 
-    def ask(self, req, command: str, dry_run: bool = False, **arguments):
+    def ask(self, req, command: str, dry_run: bool = False, nulls=(), **arguments):
         """The document of an operation, asked for by who looks at the page. Raises CaelusError.
 
         Of the arguments, ids are given as whole numbers or text, and those that are None are not
-        given at all. With `dry_run` nothing stays changed.
+        given at all, but for those named in `nulls`. With `dry_run` nothing stays changed.
         """
         operation = BY_COMMAND[command]
-        given = {name: value for name, value in arguments.items() if value is not None}
+        given = {n: value for n, value in arguments.items() if value is not None or n in nulls}
         given |= {name: str(given[name]) for name in operation.ids}
         return dispatch(operation, req.context.actor, given, dry_run)
 

@@ -8,7 +8,19 @@ import pathlib
 import falcon
 
 from caelus.config import Config
-from caelus.web import account, changes, creation, deployment, owner, running
+from caelus.web import (
+    account,
+    admin,
+    admin_products,
+    admin_templates,
+    admin_users,
+    changes,
+    checkup,
+    creation,
+    deployment,
+    owner,
+    running,
+)
 from caelus.web.pages import HERE, PREFIX
 
 ONE = "/users/{user_id}/deployments/{deployment_id}"
@@ -33,6 +45,11 @@ PAGES = {
     f"{ONE}/forget": changes.Forget,
     "/account": account.Account,
     "/account/tokens/{token_id}/delete": account.DeleteToken,
+    **admin.PAGES,
+    **admin_users.PAGES,
+    **admin_products.PAGES,
+    **admin_templates.PAGES,
+    **checkup.PAGES,
 }
 ASSETS = ("app.css", "app.js", "fields.css", "fields.js", "htmx.min.js")
 

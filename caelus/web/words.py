@@ -25,6 +25,13 @@ DONE = {
     "saved": "Saved.",
     "nothing": "Nothing was changed.",
     "forgotten": "Its record is closed. The cluster was not touched.",
+    "product": "The product is there. Next: its first template says which Helm chart it is.",
+    "template": "The template is there. Users get it once it is the one that is offered.",
+    "offered": "Published: users find it in the catalogue.",
+    "user": "The user is there. Make a login link for them, and send it.",
+    "admin": "This user is an admin now.",
+    "plain": "This user is no admin any more.",
+    "token-deleted": "The token is deleted: it lets nobody in any more.",
 }
 UNITS = (
     ("year", 31_536_000),

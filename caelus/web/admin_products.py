@@ -1,0 +1,78 @@
+"""The pages about products, for admins: what is published, and by which template."""
+
+from caelus.errors import CaelusError
+from caelus.web.admin import HERE, ActionPage, AdminPage
+from caelus.web.pages import go, sent, whole
+
+
+def place(product_id) -> str:
+    return f"{HERE}/products/{product_id}"
+
+
+class Products(AdminPage):
+    def on_get(self, req, resp):
+        found, more = self.rows(req, "list-products")
+        self.show(req, resp, "admin_products.html", products=found, more=more)
+
+
+class NewProduct(AdminPage):
+    def on_get(self, req, resp):
+        self.show(req, resp, "admin_new_product.html", fields={}, error=None)
+
+    def on_post(self, req, resp):
+        fields = dict(sent(req))
+        given = {name: fields.get(name, "").strip() for name in ("name", "description")}
+        try:
+            made = self.ask(
+                req,
+                "create-product",
+                name=given["name"],
+                description=given["description"] or None,
+            )
+        except CaelusError as e:
+            self.show(req, resp, "admin_new_product.html", e.status, fields=fields, error=e)
+            return
+        go(f"{place(made['id'])}/templates/new", "product")
+
+
+class Product(ActionPage):
+    """One product: what it says of itself, its templates, and the one that users get."""
+
+    template = "admin_product.html"
+
+    def context(self, req, product_id) -> dict:
+        product = self.ask(req, "get-product", product_id=product_id)
+        templates = self.ask(req, "list-templates", product_id=product_id)
+        newest = templates[::-1]
+        return {"product": product, "templates": newest, "error": None, "fields": {}}
+
+    def _save(self, req, fields, product_id):
+        chosen = fields.get("template_id", "")
+        template_id = None if chosen == "" else whole(chosen) or 0
+        self.ask(
+            req,
+            "update-product",
+            nulls=("template_id",),
+            product_id=product_id,
+            template_id=template_id,
+            description=fields.get("description", "").strip(),
+        )
+        go(place(product_id), "saved")
+
+    def _offer(self, req, fields, product_id):
+        template_id = whole(fields.get("template_id")) or 0
+        self.ask(req, "update-product", product_id=product_id, template_id=template_id)
+        go(place(product_id), "offered")
+
+    def _delete(self, req, fields, product_id):
+        self.ask(req, "delete-product", product_id=product_id)
+        go(f"{HERE}/products", "deleted")
+
+    actions = {"save": _save, "offer": _offer, "delete": _delete}
+
+
+PAGES = {
+    "/admin/products": Products,
+    "/admin/products/new": NewProduct,
+    "/admin/products/{product_id}": Product,
+}

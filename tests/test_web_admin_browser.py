@@ -1,0 +1,140 @@
+"""The pages for admins in a real browser: on a phone, in the dark, while one types."""
+
+import re
+import urllib.parse
+
+import pytest
+
+from caelus import credentials
+from caelus.database import clock, session, transaction
+from caelus.models import Session, now
+from caelus.web import editor, routes
+from tests.browser import PHONE, chromium, faults_of_access, is_too_wide, page_of
+from tests.conftest import Rest, listening
+from tests.test_logins import DAY
+from tests.test_overview import deploy, tell
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
+PLACES = [
+    "/ui" + re.sub(r"{\w+}", "1", path)
+    for path, page in routes.PAGES.items()
+    if path.startswith("/admin") and hasattr(page, "on_get")
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def site(rest):
+    """The address of a Caelus, and a cookie of its admin's."""
+    text = credentials.new()
+    with session(), transaction():
+        row = {"user": 0, "hash": credentials.digest(text), "last_seen_at": now()}
+        Session.create(expires_at=now() + DAY, **row)
+    with listening() as url:
+        cookie = {
+            **{"name": "caelus_session", "value": text, "path": "/", "sameSite": "Lax"},
+            **{"domain": urllib.parse.urlsplit(url).hostname, "httpOnly": True},
+            **{"expires": -1, "secure": False},
+        }
+        yield url, {"storage_state": {"cookies": [cookie], "origins": []}}
+
+
+@pytest.fixture
+def shop(rest):
+    """A product and template of the editor's own example, and deployments in trouble."""
+    given = editor.arguments(editor.example())
+    for command, arguments in (
+        ("create-user", {"email": "ada@example.org"}),
+        ("create-product", {"name": "Notes", "description": "For short texts"}),
+        ("create-template", {"product_id": 1} | {k: v for k, v in given.items() if v}),
+        ("create-token", {"user_id": 1, "name": "laptop"}),
+    ):
+        assert rest(command, **arguments).ok
+    cause = {"code": "image_pull", "hint": "correct the image's name"}
+    deploy(
+        3, status="error", last_error="the image a/very/long/name:1 can't be pulled", cause=cause
+    )
+    deploy(60)
+    tell("ready", clock(), 3)
+    tell("failed", clock(), 1)
+    return rest
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_people_from_using_them(browser, shop, site, scheme):
+    url, known = site
+    with page_of(browser, url, color_scheme=scheme, **known) as page:
+        for place in PLACES:
+            page.goto(place)
+            for details in page.query_selector_all("details"):
+                details.evaluate("element => element.open = true")
+            assert faults_of_access(page) == [], place
+
+
+def test_on_a_phone_nothing_must_be_moved_aside(browser, shop, site):
+    url, known = site
+    with page_of(browser, url, viewport=PHONE, **known) as page:
+        for place in [*PLACES, "/ui/admin/products/1/templates/new?example=podinfo"]:
+            page.goto(place)
+            assert not is_too_wide(page), place
+
+
+def test_where_there_is_nothing_they_are_as_good(browser, site):
+    url, known = site
+    with page_of(browser, url, viewport=PHONE, **known) as page:
+        for place in ("", "/deployments", "/products", "/users", "/jobs", "/events"):
+            page.goto(f"/ui/admin{place}")
+            assert faults_of_access(page) == [], place
+            assert not is_too_wide(page), place
+
+
+def test_while_one_types_a_template_it_is_checked_and_the_form_shown(browser, shop, site):
+    url, known = site
+    with page_of(browser, url, **known) as page:
+        page.goto("/ui/admin/products/1/templates/new")
+        schema = page.get_by_label("Values schema")
+        schema.fill("properties: {user: {properties: {size: {type: int}}}}")
+        wrong = page.locator("#error-values_schema_json")
+        wrong.wait_for(state="visible")
+        assert "/properties/user/properties/size/type" in wrong.inner_text()
+        schema.fill("properties: {user: {properties: {size: {type: integer, title: How big}}}}")
+        page.get_by_text("How big").wait_for()
+        assert not wrong.is_visible()
+        assert faults_of_access(page) == []
+        assert schema.evaluate("element => element === document.activeElement")
+
+
+def test_without_javascript_a_product_is_published(browser, site):
+    url, known = site
+    with page_of(browser, url, java_script_enabled=False, **known) as page:
+        page.goto("/ui/admin")
+        page.get_by_role("link", name="Publish a product").click()
+        page.get_by_label("Name").fill("Hello")
+        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("link", name="Fill in a whole example").click()
+        page.get_by_label("Resolve").uncheck()
+        page.get_by_role("button", name="Check").click()
+        assert page.get_by_text("Greeting").last.is_visible()
+        page.get_by_role("button", name="Add the template").click()
+        assert page.get_by_text("Published: users find it in the catalogue.").is_visible()
+        page.get_by_role("link", name="Overview").click()
+        assert page.get_by_role("link", name="Create a Hello").is_visible()
+    assert Rest()("get-product", product_id=1).document["template"]["version_label"] == "6.7"
+
+
+def test_the_doctor_tells_by_itself_when_it_is_done(browser, site):
+    url, known = site
+    with page_of(browser, url, **known) as page:
+        page.goto("/ui/admin/doctor")
+        page.get_by_role("button", name="Run the checkup").click()
+        page.get_by_role("button", name="Run it again").wait_for()
+        assert page.get_by_text("Next step:").first.is_visible()
+        assert faults_of_access(page) == []
