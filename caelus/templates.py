@@ -72,7 +72,11 @@ def _resolve(fields: dict) -> dict:
         "default_values_json": found.default_values,
         "values_schema_json": found.values_schema,
     }
-    return own | {name: value for name, value in fields.items() if value is not None}
+    whole = own | {name: value for name, value in fields.items() if value is not None}
+    values.check_chart(
+        found.values_schema, whole["values_schema_json"], whole.get("capabilities_json")
+    )
+    return whole
 
 
 def find(*, product_id: int, limit: int | None = None, after: int | None = None) -> list[Template]:
