@@ -142,10 +142,8 @@ Options:
   --values-schema-json=TEXT   JSON Schema of the values; users may set what is under
                               properties.user.
   --values-schema-file=PATH   The same from a file.
-  --capabilities-json=TEXT    What Caelus does with the values: {"bindings": {POINTER: TEMPLATE}},
-                              with what others change, "drift": "correct", "warn" or "off", and
-                              with what was upgraded in vain, "on_upgrade_failure": "rollback" or
-                              "keep".
+  --capabilities-json=TEXT    What Caelus does with the chart: {"bindings": {POINTER: TEMPLATE}}
+                              and more: see caelus help templates.
   --capabilities-file=PATH    The same from a file.
 
 Example:

@@ -72,7 +72,13 @@ def _resolve(fields: dict) -> dict:
         "default_values_json": found.default_values,
         "values_schema_json": found.values_schema,
     }
-    return own | {name: value for name, value in fields.items() if value is not None}
+    if _plain(found.version) != _plain(chart.version):
+        raise Conflict(f"chart {chart} says of itself that it is version {found.version}")
+    whole = own | {name: value for name, value in fields.items() if value is not None}
+    values.check_chart(
+        found.values_schema, whole["values_schema_json"], whole.get("capabilities_json")
+    )
+    return whole
 
 
 def find(*, product_id: int, limit: int | None = None, after: int | None = None) -> list[Template]:
@@ -118,6 +124,11 @@ def _check_chart(ref: str, version: str) -> None:
         raise Invalid(
             ("chart_version", "must be one version, not a range: a template is immutable")
         )
+
+
+def _plain(version: str) -> str:
+    """As helm compares versions: with or without a v; a tag can have no plus."""
+    return version.removeprefix("v").replace("_", "+")
 
 
 def _alive():

@@ -27,11 +27,15 @@ _OPEN_KEYWORDS = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then"
     "prefixItems",
 }
 
-
+BINDINGS_ONLY = (
+    'with the capability {"user_values": "bindings_only"} what users set gets to the chart by '
+    "bindings alone"
+)
 _POLICIES = {  # what else a template may say in its capabilities; the first is the default
     "drift": ("correct", "warn", "off"),
     "on_upgrade_failure": ("rollback", "keep"),
     "user_text": ("line", "any"),
+    "user_values": ("pass", "bindings_only"),
 }
 # In a chart that does not quote them these end a value, or run as a part of its templates: with the
 # rights of Caelus, and so in others' namespaces. YAML breaks lines at more than \n.
@@ -39,7 +43,7 @@ _UNSAFE_TEXT = re.compile("[\x00-\x08\n-\x1f\x7f\x85\u2028\u2029]|{{")
 
 
 def policy(capabilities: dict | None, name: str) -> str:
-    """What the template says of `drift`, `on_upgrade_failure` or `user_text`."""
+    """What the template says of `drift` or another of the `_POLICIES`."""
     return (capabilities or {}).get(name) or _POLICIES[name][0]
 
 
@@ -75,6 +79,7 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
     defaults = merge(defaults or {}, _checked_generated(schema))
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     _check_pointers(defaults, bindings)
+    _check_reach(bindings, capabilities)
     for place, parts in bindings.items():
         for reference in (part for part in parts if isinstance(part, tuple)):
             _check_reference(place, reference, defaults, schema)
@@ -175,6 +180,16 @@ def _unsafe(document, path: tuple):
         yield path
 
 
+def check_chart(chart_schema: dict | None, schema: dict | None, capabilities: dict | None) -> None:
+    """Refuse a template whose users' values the schema in its chart has no room for.
+
+    Raises Conflict with the way out.
+    """
+    passed = takes_user_values(schema) and policy(capabilities, "user_values") == "pass"
+    if passed and not may_hold(chart_schema, ("user",)):
+        raise Conflict(f"the chart's own schema does not allow user; {BINDINGS_ONLY}")
+
+
 def final_values(
     defaults: dict | None,
     schema: dict | None,
@@ -184,7 +199,8 @@ def final_values(
 ) -> dict:
     """The values for helm; `facts` holds `domainname`, `deployment_uid`, `user`, `product`.
 
-    Raises Conflict where a binding does not fit the values or the result breaks the schema.
+    Raises Conflict where a binding does not fit the values or the result breaks the schema, which
+    both know `user` even where the chart does not get it.
     """
     given = user_values is not None and (user_values or takes_user_values(schema))
     values = merge(defaults or {}, {"user": user_values} if given else {})
@@ -197,6 +213,8 @@ def final_values(
             _put(result, place, copy.deepcopy(bound))
     if schema is not None:
         _refuse("values", validation.schema_errors(schema, result), schema, result)
+    if policy(capabilities, "user_values") == "bindings_only":
+        result.pop("user", None)
     return result
 
 
@@ -318,6 +336,12 @@ def _check_pointers(defaults: dict, bindings: dict) -> None:
     for place, parts in bindings.items():
         anything = len(parts) == 1 and parts[0][:1] == ("values",)
         _put(values, place, {} if anything else "")
+
+
+def _check_reach(bindings: dict, capabilities: dict | None) -> None:
+    for place in bindings if policy(capabilities, "user_values") == "bindings_only" else ():
+        if _tokens(place)[0] == "user":
+            raise _bad(place, "is not given to the chart, as user_values is bindings_only")
 
 
 def _check_defaults(defaults: dict, schema: dict, bindings: dict) -> None:

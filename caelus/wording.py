@@ -109,6 +109,7 @@ _RULES = re.compile(
     r"|[Dd]oes not match (?:pattern|format) \S+|is not valid [\w-]+|must be unique|are equal"
 )
 _LIMIT = re.compile(r"(\w+): got \S+, (?=want )")
+_USER = re.compile(r"[Aa]dditional propert.*\buser\b")
 _VALUE = re.compile(r"'.*'(?= does not match| is not valid)", re.DOTALL)
 
 
@@ -120,6 +121,8 @@ def _schema(text: str) -> Finding:
     # Both majors give them in a random order.
     place, rule = min(refused, key=lambda one: (not one[1], one), default=(None, ""))
     sentence = f"the chart's schema refuses {place or 'the values'}"
+    if place == "/" and _USER.search(rule):
+        rule += '; "user_values": "bindings_only" in the template keeps what users set from it'
     return "values_rejected", place, f"{sentence}: {rule}" if rule else sentence
 
 

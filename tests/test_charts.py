@@ -541,6 +541,33 @@ def test_a_chart_without_a_schema_gives_none(no_helm, serve, product):
     assert (shown["values_schema_json"], shown["default_values_json"]) == (None, {})
 
 
+@pytest.mark.parametrize(
+    ("own", "asked", "taken"),
+    [
+        ("1.0.0", "1.0.1", False),
+        ("1.0.0", "v1.0.0", True),
+        ("v1.0.0", "1.0.0", True),
+        ("1.0.0+2", "1.0.0_2", True),
+    ],
+)
+def test_a_chart_of_another_version_makes_no_template(no_helm, serve, product, own, asked, taken):
+    chart = replace(serve(no_helm, "file", archive({}, own)), version=asked)
+    answer = product("create-template", **described(chart))
+    assert answer.ok is taken
+    if not taken:
+        assert f"{asked} says of itself that it is version {own}" in refused(answer, 409)
+
+
+def test_a_chart_that_refuses_what_users_set_makes_no_template(no_helm, serve, product):
+    files = {"app/values.schema.json": '{"additionalProperties": false, "properties": {}}'}
+    chart = serve(no_helm, "file", archive(files))
+    asked = described(chart, values_schema_json={"properties": {"user": {"type": "object"}}})
+    sentence = refused(product("create-template", **asked), 409)
+    assert sentence.startswith("the chart's own schema does not allow user; with the capability")
+    asked["capabilities_json"] = {"user_values": "bindings_only"}
+    assert product("create-template", **asked).document["id"] == 1
+
+
 def test_without_resolve_nothing_is_pulled(no_helm, serve, product):
     chart = serve(no_helm, "file")
     shown = product("create-template", **described(chart, resolve=False)).document

@@ -1,27 +1,18 @@
 """The README says what is: its walk is walked, its table is the program's."""
 
-import os
 import pathlib
 import re
-import socket
-import subprocess
-import sys
-
-import pytest
 
 from caelus import config
-from tests.kube import KubeServer
-from tests.program import ROOT, Program
-from tests.tools import tool_directory
+from tests.program import ROOT
+from tests.shell import shell, steps, typed
 
 README = (ROOT / "README.md").read_text()
 
 
 def walk() -> list[tuple[str, str]]:
     """The commands of the walk, each with the output that the README shows."""
-    block = re.search(r"<!-- walk -->\n```console\n(.*?)```", README, re.DOTALL)[1]
-    steps = (step.partition("\n") for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:])
-    return [(command, output) for command, _, output in steps]
+    return steps(re.search(r"<!-- walk -->\n```console\n(.*?)```", README, re.DOTALL)[1])
 
 
 def alike(output: str) -> str:
@@ -31,38 +22,13 @@ def alike(output: str) -> str:
     return re.sub(r"/\S+/tests/charts", "TREE/tests/charts", output)
 
 
-@pytest.fixture
-def shell(tmp_path):
-    """A bash that has `caelus`, helm and kubectl, and a cluster."""
-    binaries = tmp_path / "bin"
-    binaries.mkdir()
-    caelus = binaries / "caelus"
-    caelus.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m caelus "$@"\n')
-    caelus.chmod(0o755)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    path = f"{binaries}:{tool_directory('4')}:{os.environ['PATH']}"
-    with KubeServer() as api:
-        yield Program(
-            PATH=path,
-            CAELUS_DATA_DIR=str(tmp_path / "data"),
-            CAELUS_PORT=str(port),
-            KUBECONFIG=api.kubeconfig(tmp_path / "kubeconfig"),
-        )
-
-
-def test_the_walk_gives_what_the_readme_shows(shell):
+def test_the_walk_gives_what_the_readme_shows(tmp_path):
     commands, outputs = zip(*walk(), strict=True)
     # PATH is the shell's own here: there is no .venv in the tree that is tested.
-    script = "\necho ==\n".join(c.replace("PATH=$PWD/.venv/bin:$PATH ", "") for c in commands)
-    with shell.serve():
-        done = subprocess.run(
-            ["bash", "-c", script], env=shell.env, cwd=ROOT, capture_output=True, text=True
-        )
-    assert done.stderr == ""
-    assert [alike(part) for part in re.split(r"^==\n", done.stdout, flags=re.MULTILINE)] == [
-        alike(output) for output in outputs
-    ]
+    commands = [c.replace("PATH=$PWD/.venv/bin:$PATH ", "") for c in commands]
+    with shell(tmp_path) as program, program.serve():
+        printed = typed(program, commands, ROOT)
+    assert [alike(part) for part in printed] == [alike(output) for output in outputs]
 
 
 def test_the_table_of_settings_is_the_programs():

@@ -762,3 +762,59 @@ def test_a_binding_that_tells_a_secret_is_refused():
     with pytest.raises(Conflict, match="binding /db/pw would show a secret"):
         values.check_template(None, schema, {"bindings": {"/db/pw": "hunter2"}})
     values.check_template(None, schema, {"bindings": {"/db/host": "db", "/db/pw": "${user.email}"}})
+
+
+# Charts that have no room for `user`
+
+
+SIZED = {
+    "properties": {"user": {"properties": {"size": {"type": "integer"}}}},
+    "required": ["user"],
+}
+BINDINGS_ONLY = {"user_values": "bindings_only", "bindings": {"/replicas": "${values.user.size}"}}
+
+
+def test_a_chart_may_get_what_users_set_by_bindings_alone():
+    values.check_template(None, SIZED, BINDINGS_ONLY)
+    defaults = {"user": {"size": 1, "x": 2}, "image": "a"}
+    for given, replicas in (({"size": 3}, 3), (None, 1)):
+        result = values.final_values(defaults, SIZED, BINDINGS_ONLY, given, FACTS)
+        assert result == {"image": "a", "replicas": replicas}
+    passed = values.final_values(defaults, SIZED, {"user_values": "pass"}, {"size": 3}, FACTS)
+    assert passed == {"image": "a", "user": {"size": 3, "x": 2}}
+
+
+def test_what_the_chart_does_not_get_is_checked_all_the_same():
+    with pytest.raises(Conflict, match="values are not valid: /user is missing"):
+        values.final_values(None, SIZED, BINDINGS_ONLY, None, FACTS)
+
+
+@pytest.mark.parametrize("pointer", ["/user", "/user/size"])
+def test_a_binding_to_what_the_chart_does_not_get_is_refused(pointer):
+    said = refused(capabilities=BINDINGS_ONLY | {"bindings": {pointer: "x"}})
+    assert said == f"binding {pointer} is not given to the chart, as user_values is bindings_only"
+
+
+STRICT = {"additionalProperties": False, "properties": {"image": {}}}
+
+
+def test_a_chart_whose_schema_has_no_room_for_user_is_told_with_the_way_out():
+    with pytest.raises(Conflict, match=r'does not allow user; with .* {"user_values": "bindings'):
+        values.check_chart(STRICT, SIZED, None)
+
+
+@pytest.mark.parametrize(
+    ("chart", "schema", "capabilities"),
+    [
+        (STRICT, SIZED, BINDINGS_ONLY),
+        (STRICT, {"properties": {"image": {}}}, None),
+        (STRICT, None, None),
+        (STRICT | {"properties": {"user": {}}}, SIZED, None),
+        ({"properties": {"image": {}}}, SIZED, None),
+        (None, SIZED, None),
+    ],
+)
+def test_a_chart_that_is_given_no_user_or_may_have_room_for_it_is_taken(
+    chart, schema, capabilities
+):
+    values.check_chart(chart, schema, capabilities)

@@ -63,6 +63,23 @@ SAID = {
             "the chart's schema refuses /: missing property 'message'",
         ),
         (
+            f"{REFUSED}- at '': additional properties 'user' not allowed\n",
+            "/",
+            "the chart's schema refuses /: additional properties 'user' not allowed; "
+            '"user_values": "bindings_only" in the template keeps what users set from it',
+        ),
+        (
+            f"{REFUSED}- (root): Additional property user is not allowed\n",
+            "/",
+            "the chart's schema refuses /: Additional property user is not allowed; "
+            '"user_values": "bindings_only" in the template keeps what users set from it',
+        ),
+        (
+            f"{REFUSED}- at '': additional properties 'superuser' not allowed\n",
+            "/",
+            "the chart's schema refuses /: additional properties 'superuser' not allowed",
+        ),
+        (
             f"{REFUSED}- at '/n': validation failed\n  - at '/n': maximum: got 7.5, want 2\n",
             "/n",
             "the chart's schema refuses /n: maximum, want 2",
