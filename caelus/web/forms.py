@@ -31,17 +31,17 @@ def form(schema: dict | None, document: dict | None = None, errors=(), defaults=
     """
     if not takes_values(schema):
         return placed(Field(ROOT, "none", help=_NOTHING), beside(errors))
-    return _built(schema, written(schema, document), document is None, errors, defaults)
+    return _built(schema, written(schema, document), errors, defaults)
 
 
 def again(schema: dict | None, pairs: Pairs, errors=(), defaults=None) -> Field:
     """The form as it was filled in; `pairs` are those that `posted` gives back."""
     if not takes_values(schema):
         return form(schema, None, errors)
-    return _built(schema, Entries(pairs), False, errors, defaults)
+    return _built(schema, Entries(pairs), errors, defaults)
 
 
-def _built(schema: dict, entries: Entries, new: bool, errors, defaults) -> Field:
+def _built(schema: dict, entries: Entries, errors, defaults) -> Field:
     spot = _Spot(root(schema), ROOT, (), "", firm=True, must=True, default=defaults)
     return placed(_Builder(entries).field(spot), beside(errors))
 
