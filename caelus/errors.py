@@ -49,10 +49,10 @@ class Invalid(CaelusError):
         self.errors = errors
 
     def document(self) -> dict:
-        return super().document() | {"errors": _documents(self.errors)}
+        return super().document() | {"errors": _listed(self.errors)}
 
 
-def _documents(errors) -> list[dict]:
+def _listed(errors) -> list[dict]:
     return [{"field": field, "message": message} for field, message in errors]
 
 
@@ -72,15 +72,15 @@ class Conflict(CaelusError):
     title = "Conflict"
 
 
-class Unfit(Conflict):
-    """Values break a rule; `errors` says of which field what, as that of Invalid."""
+class BadValues(Conflict):
+    """Values that their template does not take; `errors` as Invalid has them, for a form."""
 
-    def __init__(self, detail: str, *errors: tuple[str, str]):
+    def __init__(self, detail: str, errors: list[tuple[str, str]]):
         super().__init__(detail)
         self.errors = errors
 
     def document(self) -> dict:
-        return super().document() | {"errors": _documents(self.errors)}
+        return super().document() | {"errors": _listed(self.errors)}
 
 
 class Busy(Conflict):

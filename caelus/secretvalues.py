@@ -13,9 +13,9 @@ import peewee
 
 from caelus import keyring, marks, values
 from caelus.database import forget_what_was, lock_tables
-from caelus.errors import Conflict, SecretKeyError, Unfit
+from caelus.errors import BadValues, Conflict, SecretKeyError
 from caelus.models import DELETED, READY, Deployment, Template
-from caelus.validation import compact
+from caelus.validation import compact, field_in
 
 MASK = marks.MASK
 IN_USE = {Deployment: Deployment.status != DELETED, Template: Template.deleted_at.is_null()}
@@ -228,12 +228,13 @@ def _unmasked(sent, shown, stored: dict, kept: dict, place: str = ""):
     """`sent` with what is stored in the place of masks; those values also go to `kept`."""
     if sent == MASK:
         if place not in stored:
-            why = (
-                f"is the mask {MASK}, and no stored value is known for it; "
-                "send the value itself (for all of a list that changes)"
+            text = (
+                f"is the mask {MASK}, and no stored value is known for it; send the value itself "
+                "(for all of a list that changes)"
             )
-            said = f"user values: {place.removeprefix('/user')} {why}"
-            raise Unfit(said, (values.field(place), why))
+            field = field_in("user_values_json", marks.tokens(place)[1:])
+            shown_place = place.removeprefix("/user")
+            raise BadValues(f"user values: {shown_place} {text}", [(field, text)])
         kept[place] = stored[place]
         return stored[place]
     if isinstance(sent, dict):

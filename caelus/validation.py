@@ -96,6 +96,11 @@ def dotted(path: tuple) -> str:
     return ".".join(printable(str(part)) for part in path) or "document"
 
 
+def field_in(document: str, path: tuple) -> str:
+    """The name for errors of what is at `path` in the document that this field holds."""
+    return f"{document}.{dotted(path)}" if path else document
+
+
 def pointer(path: tuple) -> str:
     """A path as a JSON Pointer (RFC 6901): `/user/hosts/0`."""
     parts = (printable(str(part)).replace("~", "~0").replace("/", "~1") for part in path)

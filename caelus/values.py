@@ -7,7 +7,7 @@ import copy
 import re
 
 from caelus import isolation, marks, references, validation
-from caelus.errors import Conflict, Unfit
+from caelus.errors import BadValues, Conflict
 
 REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
 _TOKEN = re.compile(r"\$\$|\$\{([^{}$]*)\}|\$")
@@ -152,26 +152,27 @@ def check_user_text(capabilities: dict | None, user_values: dict | None) -> None
     """
     if policy(capabilities, "user_text") == "any":
         return
-    for place in _unsafe(user_values or {}, ""):
-        why = (
+    for path in _unsafe(user_values or {}, ()):
+        place = validation.printable("".join(f"/{key}" for key in path))
+        text = (
             "has a line break or {{, which a chart may take for more than text; a template takes "
             'it with {"user_text": "any"} in its capabilities'
         )
-        said = f"user values: {validation.printable(place)} {why}"
-        raise Unfit(said, (field(f"/user{place}"), why))
+        field = validation.field_in("user_values_json", path)
+        raise BadValues(f"user values: {place} {text}", [(field, text)])
 
 
-def _unsafe(document, place: str):
+def _unsafe(document, path: tuple):
     if isinstance(document, dict):
         for key, item in document.items():
             if _UNSAFE_TEXT.search(key):
-                yield f"{place}/{key.encode('unicode_escape').decode()}"
-            yield from _unsafe(item, f"{place}/{key}")
+                yield (*path, key.encode("unicode_escape").decode())
+            yield from _unsafe(item, (*path, key))
     elif isinstance(document, list):
         for number, item in enumerate(document):
-            yield from _unsafe(item, f"{place}/{number}")
+            yield from _unsafe(item, (*path, number))
     elif isinstance(document, str) and _UNSAFE_TEXT.search(document):
-        yield place
+        yield path
 
 
 def final_values(
@@ -225,26 +226,24 @@ def _refuse(what: str, errors: validation.Errors, schema: dict, document: dict, 
     if not errors:
         return
     secret = marks.secret_places(schema, document)
-    told, fields = {}, {}
+    told = {}
     for path, text in errors:
         place = root + "".join(f"/{marks.escaped(key)}" for key in path)
         if marks.is_inside(place.rpartition("/")[0], secret):
             place = next(other for other in secret if marks.is_inside(place, {other}))
             path, text = marks.tokens(place.removeprefix(root)), "is not what the schema wants"
-        told.setdefault(f"{validation.pointer(path) or '/'} {text}")
-        fields.setdefault((field(_PLACES.get(what, "") + place), text))
-    raise Unfit(f"{what} are not valid: {'; '.join(told)}", *fields)
+        field = _field(what, (*marks.tokens(root), *path))
+        told.setdefault(f"{validation.pointer(path) or '/'} {text}", (field, text))
+    raise BadValues(f"{what} are not valid: {'; '.join(told)}", list(told.values()))
 
 
-_PLACES = {"default values": "/default_values_json"}
-
-
-def field(place: str) -> str:
-    """What a place in the values is called in errors: as the API's field, if a user sets it."""
-    path = marks.tokens(place)
-    if path[:1] == ["user"]:
-        path[0] = "user_values_json"
-    return validation.dotted(tuple(path))
+def _field(what: str, path: tuple) -> str:
+    """The field of a request that holds what is at `path` of the values."""
+    if what == "default values":
+        return validation.field_in("default_values_json", path)
+    if path[:1] == ("user",):
+        return validation.field_in("user_values_json", path[1:])
+    return validation.field_in("values", path)
 
 
 # Bindings: {JSON Pointer: string template}, read into {pointer: [text or reference path]}

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import jinja2
 
-from caelus.web.forms import Field
+from caelus.web.fields import Field
 
 PAGES = jinja2.Environment(
     loader=jinja2.PackageLoader("caelus.web"), autoescape=True, undefined=jinja2.StrictUndefined

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from caelus import validation
 from caelus.web.forms import again, form
+from caelus.web.merging import canonical
 from caelus.web.posted import posted
-from caelus.web.shapes import canonical
 from tests.browser import Page, rendered
 
 few = bounded(

@@ -25,7 +25,7 @@ FLOORS = [
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
     " doctor_commands"
     " client_commands remote servers waiting following completion manual helptext"
-    " web.shapes web.entries web.posted web.inputs web.forms"
+    " web.merging web.shapes web.entries web.posted web.fields web.inputs web.forms"
     " web.words web.pages web.routes web.refused web.userform web.owner web.creation web.preview"
     " web.deployment web.running web.progress web.changes web.differences web.account",
 ]

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from caelus import marks, validation
-from caelus.web.shapes import Parts, Shape, canonical, is_secret, root, shape
+from caelus.web.merging import Parts, canonical
+from caelus.web.shapes import Shape, is_secret, root, shape
 
 ROOT = "user"
 DEEPEST = 6  # groups and lists inside each other; what is below is shown as JSON

@@ -10,8 +10,10 @@ from typing import NamedTuple
 from caelus import marks, validation
 from caelus.web import inputs
 from caelus.web.entries import DEEPEST, ROOT, Entries, Pairs, below, option_text, settled, written
-from caelus.web.posted import Errors, beside, place, takes_values
-from caelus.web.shapes import Parts, Shape, is_secret, root, shape, shown
+from caelus.web.fields import Field, Option, placed, says
+from caelus.web.merging import Parts
+from caelus.web.posted import beside, takes_values
+from caelus.web.shapes import Shape, is_secret, root, shape, shown
 
 MOST_FIELDS = 3000  # references can multiply them; groups beyond that are shown as JSON
 FEW = 4  # groups in a group: so many are shown open
@@ -21,47 +23,6 @@ _DEEP = "It lies deep inside others."
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z\W_]+|\d+")
 
 
-class Option(NamedTuple):
-    value: str
-    label: str
-    chosen: bool
-
-
-class Field(NamedTuple):
-    """What one value is shown with.
-
-    `kind`: text, textarea, password, number, date, email, url, checkbox, select, json; group,
-    list, map (its fields are of kind row, with the name as `value` and one field inside), choice;
-    none where nothing can be set.
-    """
-
-    name: str
-    kind: str
-    label: str = ""
-    help: str = ""
-    path: tuple = ()
-    value: str = ""
-    fields: tuple["Field", ...] = ()
-    options: tuple[Option, ...] = ()
-    required: bool = False
-    needed: bool = False  # required, and so is all around it: the browser may insist
-    attributes: dict[str, str] = {}  # min, max, step, minlength, maxlength, pattern
-    rule: str = ""  # a pattern that the browser can't check
-    placeholder: str = ""
-    default: str = ""  # in words; what counts where nothing is said
-    unset: str = ""  # of a checkbox: the state that says nothing
-    why: str = ""  # it is shown as JSON
-    blank: bool | None = None  # empty on purpose, as a tick; None: not offered
-    null: bool | None = None
-    secret: bool = False
-    generated: bool = False  # Caelus makes one where it is left empty
-    read_only: bool = False
-    deprecated: bool = False
-    may_add: bool = False
-    folded: bool = False  # nothing in it is said or must be said
-    errors: tuple[str, ...] = ()
-
-
 def form(schema: dict | None, document: dict | None = None, errors=(), defaults=None) -> Field:
     """The form for the values that `schema`, a template's, lets users set.
 
@@ -69,20 +30,20 @@ def form(schema: dict | None, document: dict | None = None, errors=(), defaults=
     template's own values for users, shown where nothing is set.
     """
     if not takes_values(schema):
-        return _placed(Field(ROOT, "none", help=_NOTHING), beside(errors))
-    return _built(schema, written(schema, document), document is None, errors, defaults)
+        return placed(Field(ROOT, "none", help=_NOTHING), beside(errors))
+    return _built(schema, written(schema, document), errors, defaults)
 
 
 def again(schema: dict | None, pairs: Pairs, errors=(), defaults=None) -> Field:
     """The form as it was filled in; `pairs` are those that `posted` gives back."""
     if not takes_values(schema):
         return form(schema, None, errors)
-    return _built(schema, Entries(pairs), False, errors, defaults)
+    return _built(schema, Entries(pairs), errors, defaults)
 
 
-def _built(schema: dict, entries: Entries, new: bool, errors, defaults) -> Field:
+def _built(schema: dict, entries: Entries, errors, defaults) -> Field:
     spot = _Spot(root(schema), ROOT, (), "", firm=True, must=True, default=defaults)
-    return _placed(_Builder(entries).field(spot), beside(errors))
+    return placed(_Builder(entries).field(spot), beside(errors))
 
 
 def humanised(name: str) -> str:
@@ -164,15 +125,15 @@ class _Builder:
 
     def _blank(self, spot: _Spot, made: Field) -> bool | None:
         """Whether to offer a tick for what is empty on purpose: where it is, or has a default."""
-        if made.kind in ("json", "checkbox", "select", "number", "choice", "row") or (
-            spot.firm and made.kind in ("group", "list", "map")
-        ):
+        if made.kind in ("json", "checkbox", "select", "number", "choice", "row"):
             return None
+        if spot.firm and (spot.item or made.kind in ("group", "list", "map")):
+            return None  # it is there, empty or not
         offered = self._said(spot, "blank") or spot.default not in (None, "", [], {}, marks.MASK)
         return self._said(spot, "blank") if offered else None
 
     def _default(self, spot: _Spot, made: Field) -> str:
-        if spot.default in (None, marks.MASK) or made.kind in ("group", "choice"):
+        if spot.default in (None, "", [], {}, marks.MASK) or made.kind in ("group", "choice"):
             return ""
         return validation.printable(shown(spot.default), 200)
 
@@ -333,58 +294,4 @@ def _folded(fields: list[Field]) -> tuple[Field, ...]:
     groups = [f for f in fields if f.kind in ("group", "list", "map", "choice")]
     if len(groups) <= FEW:
         return tuple(fields)
-    return tuple(f._replace(folded=f in groups and not f.required and not _says(f)) for f in fields)
-
-
-def _says(field: Field) -> bool:
-    """Whether anything is filled in."""
-    if field.kind == "checkbox":
-        return field.value != field.unset
-    if field.kind == "select":
-        return any(option.chosen and option.value for option in field.options)
-    return bool(field.value or field.blank or field.null) or any(map(_says, field.fields))
-
-
-# Errors beside their fields
-
-
-def _placed(tree: Field, errors: Errors) -> Field:
-    """The tree with each error at the field whose value it is about, or at the nearest around."""
-    if not errors:
-        return tree
-    at: dict[str, list[str]] = {}
-    fields = [field for field in _flat(tree) if field.kind != "row"]
-    for where, message in errors:
-        name, beyond = _owner(fields, where)
-        at.setdefault(name or tree.name, []).append(f"{beyond} {message}".strip())
-    return _with_errors(tree, at)
-
-
-def _flat(field: Field) -> list[Field]:
-    return [field, *(inner for part in field.fields for inner in _flat(part))]
-
-
-def _owner(fields: list[Field], where: str) -> tuple[str, str]:
-    """The name of the innermost field that the error is about, and the place inside that.
-
-    What a group has no field for is among its further properties, if those are shown.
-    """
-    for field in fields:
-        if where == place(field.path):
-            return field.name, ""
-    around = [field for field in fields if where.startswith(f"{place(field.path)}.")]
-    if not around:
-        return "", where
-    found = max(around, key=lambda field: (len(field.path), ":rest" in field.name))
-    return found.name, where.removeprefix(f"{place(found.path)}.")
-
-
-def _with_errors(field: Field, at: dict) -> Field:
-    errors = tuple(at.pop(field.name, ())) if field.kind != "row" else ()
-    fields = tuple(_with_errors(inner, at) for inner in field.fields)
-    folded = field.folded and not errors and not any(map(_wrong, fields))
-    return field._replace(fields=fields, errors=errors, folded=folded)
-
-
-def _wrong(field: Field) -> bool:
-    return bool(field.errors) or any(map(_wrong, field.fields))
+    return tuple(f._replace(folded=f in groups and not f.required and not says(f)) for f in fields)

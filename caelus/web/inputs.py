@@ -105,7 +105,7 @@ def as_javascript(pattern: str) -> str | None:
 
 def _outer(pattern: str) -> str:
     """What is in no group and no class."""
-    before, pattern = pattern, re.sub(r"\\.|\[[^\]]*\]", "", pattern)
+    before, pattern = None, re.sub(r"\\.|\[[^\]]*\]", "", pattern)
     while before != pattern:
         before, pattern = pattern, re.sub(r"\([^()]*\)", "", pattern)
     return pattern

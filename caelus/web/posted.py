@@ -7,7 +7,8 @@ from typing import NamedTuple
 from caelus import marks, validation
 from caelus.errors import CaelusError
 from caelus.web.entries import ROOT, Entries, Pairs, below, settled
-from caelus.web.shapes import Parts, Shape, is_secret, root, shape
+from caelus.web.merging import Parts
+from caelus.web.shapes import Shape, is_secret, root, shape
 
 PLACE = "user_values_json"  # the field of the API that the document goes into
 _MISSING = object()
@@ -59,18 +60,19 @@ def takes_values(schema: dict | None) -> bool:
 
 
 def beside(wrong) -> Errors:
-    """Errors as `forms` places them: of a CaelusError, or of the API's problem document."""
+    """Errors as `forms` places them, from a CaelusError, a problem document, or a list of either
+    the API's `{field, message}` or such pairs."""
     if isinstance(wrong, CaelusError):
         wrong = wrong.document()
     if isinstance(wrong, dict):
-        listed = wrong.get("errors") or [{"field": "", "message": wrong.get("detail", "")}]
-        return [(error["field"], error["message"]) for error in listed]
-    return [(field, message) for field, message in wrong]
+        wrong = wrong.get("errors") or [("", wrong.get("detail", ""))]
+    pairs = (e if isinstance(e, tuple) else (e["field"], e["message"]) for e in wrong)
+    return [(field, message) for field, message in pairs]
 
 
 def place(path: tuple) -> str:
     """A path in the document as the API names it in errors."""
-    return f"{PLACE}.{validation.dotted(path)}" if path else PLACE
+    return validation.field_in(PLACE, path)
 
 
 def _pressed(entries: Entries, pairs: list) -> bool:
@@ -216,7 +218,6 @@ class _Reader:
         if branch.kind == "map":
             return self._rows(branch.rest, name, path)
         return self._group(branch, name, path, True)
-
 
     def _forget_constants(self, branch: Shape, name: str) -> None:
         """What told the other choices from this one."""

@@ -4,19 +4,13 @@ References are followed, allOf is merged, anyOf and oneOf are read where they ar
 not plain is of kind `json`, and `why` says so.
 """
 
-import json
 from typing import NamedTuple
 
 from caelus import references, validation
-from caelus.references import Part
+from caelus.web.merging import Merged, Parts, canonical
 
-Parts = tuple[Part, ...]  # schemas that hold together for one value
 MOST_LISTED = 100  # options in a select; texts beyond that are typed, with proposals
 MOST_BRANCHES = 50
-_LARGEST = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
-_SMALLEST = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
-_ABOUT = ("title", "description", "default", "examples", "deprecated", "readOnly")
-_ALSO = ("format", "multipleOf", "writeOnly", "generate", "propertyNames")
 _CONDITIONS = {"if", "dependentSchemas", "dependencies", "unevaluatedProperties", "$dynamicRef"}
 # What only forbids: the API checks it, the form looks the same without it.
 _FORBIDDING = {"required", "not", "minProperties", "maxProperties", "title", "description"}
@@ -55,54 +49,6 @@ class Shape(NamedTuple):
     ids: frozenset = frozenset()  # of the schemas that it was made of, to know them again
 
 
-class _Merged:
-    """What the parts say together."""
-
-    def __init__(self, parts: Parts, read: frozenset):
-        self.rules, self.properties, self.required = {}, {}, set()
-        self.types, self.enum, self.pieces = None, None, _pieces(parts)
-        self.rest, self.patterns, self.items = [], [], []
-        self.alternatives, self.said = [], set()
-        self.never = any(piece.contents is False for piece in self.pieces)
-        for piece in self.pieces:
-            if isinstance(piece.contents, dict):
-                self._add(piece, _modern(piece.contents), read)
-
-    def _add(self, piece: Part, contents: dict, read: frozenset) -> None:
-        self.said |= contents.keys()
-        self._add_rules(contents)
-        for name, schema in contents.get("properties", {}).items():
-            self.properties.setdefault(name, []).append(piece.inner(schema))
-        self.required |= set(contents.get("required", ()))
-        if "additionalProperties" in contents:
-            self.rest.append(piece.inner(contents["additionalProperties"]))
-        self.patterns += (piece.inner(s) for s in contents.get("patternProperties", {}).values())
-        if isinstance(contents.get("items"), (dict, bool)):
-            self.items.append(piece.inner(contents["items"]))
-        for keyword in ("anyOf", "oneOf"):
-            listed = contents.get(keyword, [])
-            if listed and id(listed) not in read:
-                branches = [(piece.inner(schema),) for schema in listed]
-                self.alternatives.append((id(listed), branches))
-
-    def _add_rules(self, contents: dict) -> None:
-        rules = self.rules
-        for keyword in (*_ABOUT, *_ALSO):
-            if keyword in contents:
-                rules.setdefault(keyword, contents[keyword])
-        for keywords, choose in ((_LARGEST, max), (_SMALLEST, min)):
-            for keyword in contents.keys() & keywords:
-                bound = contents[keyword]
-                rules[keyword] = choose(rules.get(keyword, bound), bound)
-        if "pattern" in contents:
-            rules.setdefault("patterns", []).append(contents["pattern"])
-        if "type" in contents:
-            self.types = _meet(self.types, contents["type"])
-        listed = [contents["const"]] if "const" in contents else contents.get("enum")
-        if listed is not None:
-            self.enum = listed if self.enum is None else _common(self.enum, listed)
-
-
 def root(schema: dict) -> Parts:
     """The parts for the whole of what users may set: the template's schema has it."""
     whole = references.opened(schema)
@@ -111,7 +57,7 @@ def root(schema: dict) -> Parts:
 
 def shape(parts: Parts, read: frozenset = frozenset()) -> Shape:
     """`read` are the lists of alternatives that need no more looking at."""
-    merged = _Merged(parts, read)
+    merged = Merged(parts, read)
     ids = frozenset(id(piece.contents) for piece in merged.pieces)
     if merged.never:
         return Shape("never", why="the schema allows nothing here", ids=ids)
@@ -147,54 +93,7 @@ def shown(value) -> str:
     return value if isinstance(value, str) else validation.compact(value)
 
 
-# Parts to one
-
-
-def _pieces(parts: Parts) -> list[Part]:
-    """The parts with all that they refer to or take in by allOf, each once."""
-    found, seen, todo = [], set(), list(reversed(parts))
-    while todo:
-        piece = todo.pop()
-        contents = piece.contents
-        if id(contents) in seen:
-            continue
-        seen.add(id(contents))
-        found.append(piece)
-        if isinstance(contents, dict):
-            todo += (piece.inner(schema) for schema in reversed(contents.get("allOf", [])))
-            if "$ref" in contents:
-                todo.append(piece.referred("$ref"))
-    return found
-
-
-def _modern(contents: dict) -> dict:
-    """As newer drafts have it: draft 4 says `exclusiveMinimum: true` beside the minimum."""
-    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if isinstance(contents.get(exclusive), bool):
-            rest = {k: v for k, v in contents.items() if k not in (bound, exclusive)}
-            kept = exclusive if contents[exclusive] else bound
-            contents = rest | ({kept: contents[bound]} if bound in contents else {})
-    return contents
-
-
-def _meet(types: set | None, said) -> set:
-    said = {said} if isinstance(said, str) else set(said)
-    if "number" in said:
-        said.add("integer")
-    return said if types is None else types & said
-
-
-def _common(listed: list, other: list) -> list:
-    known = {canonical(value) for value in other}
-    return [value for value in listed if canonical(value) in known]
-
-
-def canonical(value) -> str:
-    """The same text for values that JSON Schema takes for equal: 1 and 1.0, but not true."""
-    return json.dumps(validation.comparable(value), sort_keys=True)
-
-
-def _types(merged: _Merged) -> set | None:
+def _types(merged: Merged) -> set | None:
     """The types that a value may have; guessed where the schema does not tell. None: any."""
     if merged.types is not None:
         return merged.types - {"integer"} if "number" in merged.types else merged.types
@@ -211,7 +110,7 @@ def _types(merged: _Merged) -> set | None:
     return named if len(named) == 1 else None
 
 
-def _of_types(merged: _Merged, types: set | None) -> Shape:
+def _of_types(merged: Merged, types: set | None) -> Shape:
     if types is None:
         return Shape("json", why="The schema does not say of what type it is.")
     if len(types) != 1:
@@ -229,11 +128,18 @@ def is_secret(rules: dict) -> bool:
 
 
 def _either(types: set) -> str:
-    words = {"string": 'a text (in "quotes")', "array": "a list ([...])", "object": "{...}"}
+    words = {
+        "string": 'a text (in "quotes")',
+        "array": "a list [...]",
+        "object": "an object {...}",
+        "number": "a number",
+        "integer": "a whole number",
+        "boolean": "true or false",
+    }
     return " or ".join(sorted(words.get(name, name) for name in types)) or "nothing"
 
 
-def _list(merged: _Merged) -> Shape:
+def _list(merged: Merged) -> Shape:
     tuples = "prefixItems" in merged.said or merged.said & {"items"} and not merged.items
     if tuples or any(part.contents is False for part in merged.items):
         return Shape("json", why="Its items are not all of one kind.")
@@ -242,7 +148,7 @@ def _list(merged: _Merged) -> Shape:
     return Shape("list", items=tuple(merged.items))
 
 
-def _object(merged: _Merged) -> Shape:
+def _object(merged: Merged) -> Shape:
     schemas = [part for part in merged.rest if isinstance(part.contents, dict) and part.contents]
     closed = any(part.contents is False for part in merged.rest)
     rest = () if closed else tuple(schemas)
@@ -267,7 +173,7 @@ def _object(merged: _Merged) -> Shape:
 # Alternatives
 
 
-def _of_alternatives(parts: Parts, merged: _Merged, read: frozenset) -> Shape:
+def _of_alternatives(parts: Parts, merged: Merged, read: frozenset) -> Shape:
     """With the first list of alternatives read, if it is plain."""
     listed, branches = merged.alternatives[0]
     read = read | {listed}
@@ -279,7 +185,7 @@ def _of_alternatives(parts: Parts, merged: _Merged, read: frozenset) -> Shape:
     if len(live) == 1:
         found = shape((*parts, *live[0]), read)
         return _or_null(found) if len(branches) > 1 else found
-    kinds = [_Merged(branch, frozenset()) for branch in live]
+    kinds = [Merged(branch, frozenset()) for branch in live]
     types = [_types(one) or merged.types for one in kinds]
     if _same_scalar(types):
         scalar = parts[0]._replace(contents={"type": next(iter(types[0]))})
@@ -288,7 +194,14 @@ def _of_alternatives(parts: Parts, merged: _Merged, read: frozenset) -> Shape:
     objects = all(kind == {"object"} and not one.alternatives for kind, one in zip(types, kinds))
     if objects and len(live) == len(branches) <= MOST_BRANCHES and len(merged.alternatives) == 1:
         return _choice(parts, merged, read, list(zip(live, kinds)))
-    return Shape("json", merged.rules, why="It may have one of several forms.")
+    return Shape("json", merged.rules, why=_several(types))
+
+
+def _several(types: list) -> str:
+    plain = [kind for kind in types if kind and len(kind) == 1]
+    if len(plain) < len(types) or len({*map(tuple, plain)}) < 2:
+        return "It may have one of several forms."
+    return f"It may be {_either(set().union(*plain))}."
 
 
 def _only_null(branch: Parts) -> bool:
@@ -309,7 +222,7 @@ def _options(live: list[Parts]) -> list[Option] | None:
     """What the branches list, if that is all they do; nothing where only null is left."""
     options = []
     for branch in live:
-        one = _Merged(branch, frozenset())
+        one = Merged(branch, frozenset())
         if one.enum is None or one.alternatives:
             return None
         title = one.rules.get("title") if len(one.enum) == 1 else None
@@ -317,7 +230,7 @@ def _options(live: list[Parts]) -> list[Option] | None:
     return options
 
 
-def _with_options(parts, merged: _Merged, read, options: list[Option], null: bool) -> Shape:
+def _with_options(parts, merged: Merged, read, options: list[Option], null: bool) -> Shape:
     if merged.enum is not None:
         kept = {canonical(value) for value in merged.enum}
         options = [option for option in options if canonical(option.value) in kept]
@@ -339,7 +252,7 @@ def _same_scalar(types: list) -> bool:
     return types[0] in scalars and all(kind == types[0] for kind in types)
 
 
-def _choice(parts: Parts, merged: _Merged, read: frozenset, live: list) -> Shape:
+def _choice(parts: Parts, merged: Merged, read: frozenset, live: list) -> Shape:
     branches = []
     for number, (branch, one) in enumerate(live, 1):
         whole = (*parts, *branch)
@@ -349,12 +262,12 @@ def _choice(parts: Parts, merged: _Merged, read: frozenset, live: list) -> Shape
     return Shape("choice", merged.rules, branches=tuple(branches))
 
 
-def _called(one: _Merged, number: int) -> str:
+def _called(one: Merged, number: int) -> str:
     """A branch's name: its title, or what it alone wants."""
     if "title" in one.rules:
         return str(one.rules["title"])
     for name, parts in one.properties.items():
-        enum = _Merged(tuple(parts), frozenset()).enum
+        enum = Merged(tuple(parts), frozenset()).enum
         if enum is not None and len(enum) == 1:
             return f"{name}: {shown(enum[0])}"
     return " and ".join(sorted(one.required)) or f"Form {number}"
