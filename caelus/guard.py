@@ -31,9 +31,13 @@ HEADERS = {
 }
 
 
+SIMULATED = "Caelus-Simulated"
+
+
 class Guard:
     def __init__(self, settings: Config):
         self._settings = settings
+        self._headers = headers(settings)
         self._refusals = Refusals()
         self._arrivals = Arrivals()
 
@@ -50,7 +54,7 @@ class Guard:
             raise Forbidden("a change by a browser must say that it comes from Caelus' own page")
 
     def process_response(self, req, resp, resource, req_succeeded):
-        for name, value in HEADERS.items():
+        for name, value in self._headers.items():
             if resp.get_header(name) is None:
                 resp.set_header(name, value)
         if resp.cache_control is None:
@@ -66,7 +70,7 @@ class Guard:
         for name, value in error.headers.items():
             resp.set_header(name, value)
         if req.path.startswith(login_pages.PREFIX):
-            login_pages.show_error(resp, error)
+            login_pages.show_error(resp, error, self._settings)
         else:
             resp.content_type = PROBLEM
             resp.text = json.dumps(error.document(), ensure_ascii=False)
@@ -90,6 +94,11 @@ class Guard:
                 f"requests to the host {printable(host)} are refused; "
                 "use localhost, or name it in CAELUS_ALLOWED_HOSTS"
             )
+
+
+def headers(settings: Config) -> dict[str, str]:
+    """What every answer says, if it says nothing else there."""
+    return HEADERS | ({SIMULATED: "true"} if settings.simulate else {})
 
 
 def is_open(path: str) -> bool:

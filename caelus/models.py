@@ -220,6 +220,15 @@ class Sweep(Row):
         table_name = "sweeps"
 
 
+class ClusterMark(Row):
+    """The one row that says which kind of cluster the states are about, once there are any."""
+
+    is_simulated = peewee.BooleanField()
+
+    class Meta:
+        table_name = "cluster_marks"
+
+
 MODELS = (
     User,
     Product,
@@ -232,6 +241,7 @@ MODELS = (
     Token,
     LoginLink,
     Session,
+    ClusterMark,
 )
 
 
