@@ -5,7 +5,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 
@@ -54,20 +53,16 @@ PORT = 8000
 def demo(words: dict) -> int:
     stop = Stop(*_hangup())
     with _directory(words["--data-dir"], words["--keep"]) as directory:
-        _settle_in(directory, words["--port"])
-        config = configure()
-        config = config._replace(workers=WORKERS, **INTERVALS)
-        upgrade_database(config)
-        claim_database(config)
+        config = _settle_in(directory, words["--port"] or str(PORT))
         from caelus import demo as samples
         from caelus import serve_commands
 
+        server, config = _listen(config, may_move=words["--port"] is None)
         samples.make()
         samples.Play(config, stop).start()
         is_kept = words["--keep"] or words["--data-dir"] is not None
         end = "Ctrl-C ends it" + ("." if is_kept else ", and removes that directory.")
-        code = serve_commands.run(config, stop, lambda config, url: _welcome(config, end))
-        return code
+        return serve_commands.run(config, stop, server, lambda: _welcome(config, end))
 
 
 WORKERS = 4  # for a slow one not to keep the others waiting
@@ -94,25 +89,38 @@ def _directory(chosen: str | None, keep: bool):
             shutil.rmtree(made, ignore_errors=True)
 
 
-def _settle_in(directory: pathlib.Path, port: str | None) -> None:
-    """Have this process know the demo alone, whatever its environment says."""
+def _settle_in(directory: pathlib.Path, port: str):
+    """Have this process know the demo alone, whatever its environment says; gives its settings."""
     from caelus import config
 
-    config.begin_anew(
-        CAELUS_DATA_DIR=str(directory),
-        CAELUS_SIMULATE="1",
-        CAELUS_PORT=port or str(_free_port()),
-    )
+    place = {"CAELUS_DATA_DIR": str(directory), "CAELUS_PORT": port}
+    config.begin_anew(**place, CAELUS_SIMULATE="1")
     if not config.is_set("CAELUS_LOG_LEVEL"):
         config.assume(CAELUS_LOG_LEVEL="ERROR")  # so that the links stay in sight
+    settings = configure()._replace(workers=WORKERS, **INTERVALS)
+    upgrade_database(settings)
+    claim_database(settings)
+    return settings
 
 
-def _free_port() -> int:
-    """The usual port, or one that is free now."""
-    for port in (PORT, 0):
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as found:
-            return found.getsockname()[1]
-    return PORT
+def _listen(config, may_move: bool):
+    """The server, at another port than `config` says if that is taken; and `config` with its port.
+
+    Raises ConfigError where it can't listen.
+    """
+    from caelus import config as settings
+    from caelus.errors import ConfigError
+    from caelus.server import Server
+
+    try:
+        server = Server(config)
+    except ConfigError:
+        if not may_move:
+            raise
+        server = Server(config._replace(port=0))
+    port = server.url.rpartition(":")[2]
+    settings.assume(CAELUS_PORT=port)  # login links go by it
+    return server, config._replace(port=int(port))
 
 
 def _welcome(config, end: str) -> None:

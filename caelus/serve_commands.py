@@ -61,24 +61,25 @@ def serve(words: dict) -> int:
     upgrade_database(config)
     claim_database(config)
     _warn_of_lost_key()
-    return run(config, stop, _welcome)
-
-
-def run(config, stop, welcome) -> int:
-    """Serve and reconcile until `stop` is set; `welcome(config, url)` once it is there."""
-    from caelus import supervision
-    from caelus.process import Tools
     from caelus.server import Server
-    from caelus.worker import Workers
 
     server = Server(config)
+    return run(config, stop, server, lambda: _welcome(config, server.url))
+
+
+def run(config, stop, server, welcome) -> int:
+    """Serve and reconcile until `stop` is set; `welcome()` is called once all is there."""
+    from caelus import supervision
+    from caelus.process import Tools
+    from caelus.worker import Workers
+
     workers = Workers(config.workers, Tools(config, stop))
     workers.start()
     if config.is_exposed:
         log.warning(EXPOSED, config.host)
     if config.simulate:
         log.warning("the cluster is simulated: what is deployed runs nowhere")
-    welcome(config, server.url)
+    welcome()
     log.info("serving %s with %d reconciler threads", server.url, config.workers)
     supervision.tell("READY=1", f"STATUS=serving {server.url}")
     server.run(stop)

@@ -45,10 +45,10 @@ class Cluster:
     def every(self, kind: str, namespace: str | None = None) -> list[dict]:
         """Those in `namespace`, or in all."""
         found = self._rows(kind, namespace)
-        return [obj for obj in found if not {obj["metadata"].get("namespace")} & self._over]
+        return [obj for obj in found if _home(*_key(obj)) not in self._over]
 
     def find(self, kind: str, namespace: str, name: str) -> dict | None:
-        if {namespace, name if kind == "Namespace" else ""} & self._over:
+        if _home(kind, namespace, name) in self._over:
             return None
         query = "SELECT document FROM objects WHERE kind = ? AND namespace = ? AND name = ?"
         row = self._connection.execute(query, (kind, namespace, name)).fetchone()
@@ -107,6 +107,11 @@ class Cluster:
         held = (namespace.get("status") or {}).get("conditions")
         seconds = STUCK_SECONDS if held else GOING_SECONDS
         return begun is not None and age(begun, self.at) > seconds
+
+
+def _home(kind: str, namespace: str, name: str) -> str:
+    """The namespace that an object is in, or is."""
+    return name if kind == "Namespace" else namespace
 
 
 def _key(obj: dict) -> tuple[str, str, str]:

@@ -1,23 +1,18 @@
 """A stand-in for helm 4, for the commands that Caelus runs, on a simulated cluster.
 
-Every chart is taken to be there: what it makes is one web app, with the image, the replicas and
-the host names that the values name. Nothing else of the values is kept, so no secret is.
+Every chart is taken to be there. Values are not kept: what `simulated_charts` makes of them is.
 """
 
 import base64
 import gzip
 import hashlib
-import io
 import json
 import pathlib
-import re
-import tarfile
 import time
 from collections.abc import Iterator
 
-from caelus import simulated_pods
+from caelus import simulated_charts, simulated_pods
 from caelus.simulated_cluster import STUCK, Cluster, Refused, merged, moment, stamp
-from caelus.simulated_pods import BEHAVIOUR, WORDS
 
 VERSION = "v4.0.0+simulated"
 HOPELESS_SECONDS = 8  # until the wait for what never comes is given up, if it is not over before
@@ -25,10 +20,6 @@ STEP_SECONDS = 0.1
 NOT_FOUND = "Error: release: not found\n"
 BUSY = "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress\n"
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback")
-MOST = 1000  # replicas; a simulation must not grow without end
-_IMAGE = re.compile(r"[a-z0-9][\w.:/@-]{0,200}", re.IGNORECASE)
-_HOSTS = {"host", "hosts", "hostname", "hostnames", "domain", "domainname"}
-_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 
 
 def version(call) -> str:
@@ -45,8 +36,13 @@ def upgrade(call) -> str:
         if past and past[-1]["info"]["status"] in PENDING:
             raise Refused(BUSY)
         number = past[-1]["version"] + 1 if past else 1
-        objects = render(release, reference, call.flags.get("--version", "0.0.0"), values)
-        chart = {"name": _chart_name(reference), "version": call.flags.get("--version", "0.0.0")}
+        objects = simulated_charts.render(
+            release, reference, call.flags.get("--version", "0.0.0"), values
+        )
+        chart = {
+            "name": simulated_charts.name_of(reference),
+            "version": call.flags.get("--version", "0.0.0"),
+        }
         status = "pending-upgrade" if past else "pending-install"
         _put(cluster, release, number, status, chart, objects)
         _apply(cluster, release, objects, _objects(past[-1]) if past else [])
@@ -125,27 +121,11 @@ def pull(call) -> str:
     """Write an archive as there might be one; it is the same for the same reference."""
     reference, *_ = call.words
     known = call.flags.get("--version", "0.0.0")
-    name = _chart_name(reference)
+    name = simulated_charts.name_of(reference)
     target = pathlib.Path(call.flags["--destination"]) / f"{name}-{known}.tgz"
-    target.write_bytes(_archive(name, known))
+    target.write_bytes(simulated_charts.archive(name, known))
     digest = hashlib.sha256(f"{reference} {known}".encode()).hexdigest()
     return f"Pulled: {reference}:{known}\nDigest: sha256:{digest}\n"
-
-
-def _archive(name: str, version: str) -> bytes:
-    image = {"repository": f"registry.example.org/{name}", "tag": version}
-    files = {
-        "Chart.yaml": {"apiVersion": "v2", "name": name, "version": version},
-        "values.yaml": {"image": image, "replicaCount": 1, "ingress": {"hosts": []}},
-    }
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for path, document in files.items():
-            content = json.dumps(document).encode()  # JSON is YAML, too
-            member = tarfile.TarInfo(f"{name}/{path}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return gzip.compress(packed.getvalue(), mtime=0)
 
 
 def _row(one: dict) -> dict:
@@ -230,85 +210,6 @@ def _opened(secret: dict) -> dict:
 
 def _objects(revision: dict) -> list[dict]:
     return [json.loads(text) for text in revision["manifest"].split("---\n") if text]
-
-
-# What a release makes
-
-
-def render(release: str, reference: str, version: str, values: dict) -> list[dict]:
-    """The objects of any chart: of the values it takes an image, a number, hosts and words."""
-    known = dict(_walk(values))
-    name = _chart_name(reference)
-    labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": release}
-    template = {
-        "metadata": {"labels": labels},
-        "spec": {"containers": [_container(name, version, values, known)]},
-    }
-    if word := _word(known.values()):
-        template["metadata"]["annotations"] = {BEHAVIOUR: word}
-    counts = [n for path, n in known.items() if path[-1] in ("replicas", "replicaCount")]
-    count = next((n for n in counts if type(n) is int and 0 <= n <= MOST), 1)
-    spec = {"replicas": count, "selector": {"matchLabels": labels}, "template": template}
-    hosts = [text for path, text in known.items() if _HOSTS & {*path} and _is_host(text)]
-    made = [
-        ("apps/v1", "Deployment", release, spec),
-        ("v1", "Service", release, {"selector": labels, "ports": [{"port": 80}]}),
-        ("v1", "PersistentVolumeClaim", f"{release}-data", _CLAIM),
-    ]
-    if hosts:
-        rules = [{"host": host, "http": _paths(release)} for host in dict.fromkeys(hosts)]
-        made.append(("networking.k8s.io/v1", "Ingress", release, {"rules": rules}))
-    managed = labels | {"app.kubernetes.io/managed-by": "Helm"}
-    return [_object(*one, release, managed) for one in made]
-
-
-_CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-
-
-def _object(api: str, kind: str, name: str, spec: dict, namespace: str, labels: dict) -> dict:
-    metadata = {"name": name, "namespace": namespace, "labels": labels}
-    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
-
-
-def _paths(release: str) -> dict:
-    service = {"name": release, "port": {"number": 80}}
-    return {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": service}}]}
-
-
-def _container(name: str, version: str, values: dict, known: dict) -> dict:
-    image = values.get("image")
-    if isinstance(image, dict):
-        image = f"{image.get('repository') or name}:{image.get('tag') or version}"
-    chosen = image if isinstance(image, str) and _IMAGE.fullmatch(image) else f"{name}:{version}"
-    return {"name": "app", "image": chosen, "ports": [{"containerPort": 8080}]}
-
-
-def _walk(value, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
-    """The leaves of the values, with where they are."""
-    below = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, part in below:
-        if isinstance(part, dict | list):
-            yield from _walk(part, (*path, key))
-        else:
-            yield (*path, key), part
-
-
-def _word(leaves) -> str | None:
-    """The behaviour that an image or a host name asks for, or any other text of one word."""
-    texts = [text for text in leaves if isinstance(text, str) and not re.search(r"\s", text)]
-    said = {part for text in texts for part in re.split(r"[^a-z0-9]+", text[:253].lower())}
-    return next((word for word in WORDS if word in said), None)
-
-
-def _is_host(text) -> bool:
-    return isinstance(text, str) and _HOST.fullmatch(text) is not None
-
-
-def _chart_name(reference: str) -> str:
-    """The last part of a reference or path, as a name."""
-    last = reference.rstrip("/").rpartition("/")[2]
-    bare = re.sub(r"(-\d[\w.+-]*)?\.tgz$|[@:].*$", "", last)
-    return re.sub("[^a-z0-9]+", "-", bare.lower()).strip("-")[:40] or "app"
 
 
 # The work

@@ -14,7 +14,7 @@ FLOORS = [
     "errors config logs isolation supervision findings",
     "validation references database models migrate process charts archives helm kubectl"
     " keyring marks yamltext recovery releases wording evidence symptoms causes readonly"
-    " simulator simulated_cluster simulated_pods simulated_helm simulated_kubectl",
+    " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
