@@ -12,16 +12,18 @@ from caelus.startup import Stop, claim_database, configure, upgrade_database
 
 DEMO = """Show Caelus at work, with sample data and no cluster: it is simulated.
 
-Serves on this machine alone, out of a new directory that is removed at the end, and touches nothing
-else. Products, users and deployments in all states are made; failures have causes, and now and then
-somebody meddles with the cluster. Ctrl-C ends it.
+Serves on this machine alone, out of a new directory that is removed at the end,
+and touches nothing else. Products, users and deployments in all states are
+made; failures have causes, and now and then somebody meddles with the cluster.
+Ctrl-C ends it.
 
 Usage:
   caelus demo [--port=PORT] [--data-dir=DIR] [--keep]
 
 Options:
   --port=PORT     Port to listen on. [8000, or a free one]
-  --data-dir=DIR  Keep the data in this directory, and go on with those that a demo left there.
+  --data-dir=DIR  Keep the data in this directory, and go on with those that are
+                  there from the last time.
   --keep          Leave the new directory where it is at the end.
 
 Example:
