@@ -6,6 +6,7 @@ cluster, as somebody else would. The states arise by the reconciler alone.
 
 import itertools
 import logging
+import sqlite3
 import threading
 
 from caelus import actors, simulated_helm, simulated_pods
@@ -184,8 +185,8 @@ class Play(threading.Thread):
                 self._looks += 1
                 if self._looks % int(ACCIDENT_SECONDS / LOOK_SECONDS) == 0:
                     self._have(next(accidents))
-            except CaelusError as e:  # such as a job that was quicker
-                log.info("the demo goes on: %s", e.detail)
+            except (CaelusError, OSError, sqlite3.Error) as e:  # such as a job that was quicker
+                log.info("the demo goes on: %s", e)
 
     def _change(self) -> None:
         with session():

@@ -61,10 +61,13 @@ def demo(words: dict) -> int:
 
         server, config = _listen(config, may_move=words["--port"] is None)
         samples.make()
-        samples.Play(config, stop).start()
+        play = samples.Play(config, stop)
+        play.start()
         is_kept = words["--keep"] or words["--data-dir"] is not None
         end = "Ctrl-C ends it" + ("." if is_kept else ", and removes that directory.")
-        return serve_commands.run(config, stop, server, lambda: _welcome(config, end))
+        code = serve_commands.run(config, stop, server, lambda: _welcome(config, end))
+        play.join()  # before what it works on is removed
+        return code
 
 
 WORKERS = 4  # for a slow one not to keep the others waiting

@@ -124,16 +124,12 @@ def changing(file: pathlib.Path) -> Iterator[Cluster]:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     with contextlib.closing(_connected(str(file))) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute(SCHEMA)
-            cluster = Cluster(connection)
-            cluster.sweep()
-            yield cluster
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        connection.execute("BEGIN IMMEDIATE")  # what is not committed goes with the connection
+        connection.execute(SCHEMA)
+        cluster = Cluster(connection)
+        cluster.sweep()
+        yield cluster
+        connection.execute("COMMIT")
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ SLOW_SECONDS = 60
 BACK_OFF_SECONDS = 6  # from the first failed pull to the kubelet's patience
 CRASH_EVERY = 10
 NODE = "simulated-node"
+MOST_SETS = 10  # former ReplicaSets that are kept, as Kubernetes does
 LOG_EVERY, LOG_MOST = 5, 2000  # seconds between lines; lines that are kept
 FATAL = "fatal: the key server.url is not in the configuration"
 
@@ -51,6 +52,8 @@ def roll(cluster: Cluster, deployment: dict) -> None:
     if not sets or current is not sets[0]:
         newest = max((_number(one) for one in sets), default=0)
         current["metadata"]["annotations"][_REVISION] = str(newest + 1)
+    for old in sets[MOST_SETS:]:
+        cluster.remove("ReplicaSet", old["metadata"]["namespace"], old["metadata"]["name"])
     starts = (starts + [stamp(cluster.at)] * count)[:count]
     current["metadata"]["annotations"][_STARTS] = json.dumps(starts)
     current["spec"]["replicas"] = count
