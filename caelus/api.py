@@ -39,7 +39,7 @@ DOCS_PAGE = """<!doctype html>
 <title>Caelus API</title>
 <link rel="stylesheet" href="/docs/assets/swagger_style.css">
 <link rel="icon" href="data:,">
-<div id="swagger-ui"></div>
+{banner}<div id="swagger-ui"></div>
 <script src="/docs/assets/swagger_bundle.js"></script>
 <script src="/docs/start.js"></script>
 </html>
@@ -63,6 +63,7 @@ DOCS_POLICY = (
 def create_app(settings: config.Config | None = None) -> falcon.App:
     settings = settings or config.load()
     guard, metrics = Guard(settings), Metrics()
+    docs = DOCS_PAGE.format(banner=login_pages.banner(settings))
     app = falcon.App(middleware=[Observer(settings, metrics), guard])
     app.req_options.keep_blank_qs_values = False
     app.set_error_serializer(functools.partial(_serialize_error, settings))
@@ -78,7 +79,7 @@ def create_app(settings: config.Config | None = None) -> falcon.App:
     app.add_route("/openapi.json", Document())
     app.add_route("/login/{code}", login_pages.Login(settings))
     app.add_route("/logout", login_pages.Logout(settings))
-    app.add_route("/docs", Page(DOCS_PAGE, falcon.MEDIA_HTML))
+    app.add_route("/docs", Page(docs, falcon.MEDIA_HTML))
     app.add_route("/docs/start.js", Page(DOCS_SCRIPT, falcon.MEDIA_JS))
     for path in ASSETS:
         app.add_route(path, Asset(path))

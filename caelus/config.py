@@ -23,6 +23,7 @@ NO_AUTH_HEADERS = (  # their meaning is another
     "x-forwarded-for x-forwarded-proto"
 ).split()
 
+_OTHERS = ("DATABASE_URL",)  # settings of a common name
 SETTINGS = {  # name: (default, meaning); the README's table is tested against this one
     "CAELUS_DATABASE_URL": (
         "`caelus.db` in the data directory",
@@ -61,6 +62,10 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
     ),
     "CAELUS_AUTO_CREATE_USERS": ("`0`", "`1` makes a user of each new e-mail in that header"),
     "CAELUS_WORKERS": ("`2`", "reconciler threads; 0 serves the API alone (`serve --workers`)"),
+    "CAELUS_SIMULATE": (
+        "`0`",
+        "`1` simulates the cluster, helm and kubectl (`serve --simulate`): `caelus help demo`",
+    ),
     "CAELUS_HELM": ("`helm`", "the helm program, version 3 or 4"),
     "CAELUS_KUBECTL": ("`kubectl`", "the kubectl program"),
     "CAELUS_DRIFT_INTERVAL": (
@@ -134,6 +139,8 @@ class Config(NamedTuple):
     trusted_proxies: tuple  # of ipaddress networks
     auto_create_users: bool
     warnings: tuple[str, ...]
+    simulate: bool  # there is no cluster: helm and kubectl are stood in for
+    simulated_cluster: pathlib.Path  # the file of it
 
     @property
     def is_sqlite(self) -> bool:
@@ -172,6 +179,7 @@ def load(environ=os.environ, **flags: str | None) -> Config:
         return _whole_number(f"CAELUS_{name}", setting(name, default), 365 * 86_400)
 
     secret_keys(environ)  # what is wrong with one is told at the start
+    simulate = _whole_number("CAELUS_SIMULATE", setting("SIMULATE", "0"), 1) == 1
     return Config(
         database_url=database_url(environ),
         data_dir=data_dir(environ),
@@ -180,8 +188,8 @@ def load(environ=os.environ, **flags: str | None) -> Config:
         workers=_whole_number("workers", setting("WORKERS", "2"), 64),
         drift_interval=seconds("DRIFT_INTERVAL", "600"),
         drift_deep_interval=seconds("DRIFT_DEEP_INTERVAL", "21600"),
-        helm=setting("HELM", "helm"),
-        kubectl=setting("KUBECTL", "kubectl"),
+        helm="simulated helm" if simulate else setting("HELM", "helm"),
+        kubectl="simulated kubectl" if simulate else setting("KUBECTL", "kubectl"),
         kubeconfig=environ.get("KUBECONFIG") or _k3s_kubeconfig(),
         isolation=_isolation(setting),
         ingress_namespaces=_names(setting("INGRESS_NAMESPACES", INGRESS_NAMESPACES)),
@@ -198,7 +206,30 @@ def load(environ=os.environ, **flags: str | None) -> Config:
         )
         == 1,
         warnings=tuple(_unknown(environ)),
+        simulate=simulate,
+        simulated_cluster=data_dir(environ) / "simulated" / "cluster.db",
     )
+
+
+def assume(environ=os.environ, **settings: str) -> None:
+    """Make this process and its programs find `settings`, as if they had been given to it."""
+    environ.update(settings)
+
+
+def is_set(name: str, environ=os.environ) -> bool:
+    return bool(environ.get(name))
+
+
+def begin_anew(environ=os.environ, **settings: str) -> None:
+    """Make `settings` the only ones of this process, but for how it logs.
+
+    For a demo, which has nothing to do with the Caelus that the environment is about.
+    """
+    kept = ("CAELUS_LOG_LEVEL", "NO_COLOR")
+    for name in [n for n in environ if n.startswith("CAELUS_") or n in SETTINGS or n in _OTHERS]:
+        if name not in kept:
+            del environ[name]
+    assume(environ, **settings)
 
 
 def database_url(environ=os.environ) -> str:

@@ -10,11 +10,20 @@ from collections.abc import Iterator
 
 import peewee
 
-from caelus import audit, database, keyring, migrate, queue_checks, readonly, secretvalues
+from caelus import (
+    audit,
+    cluster_mark,
+    database,
+    keyring,
+    migrate,
+    queue_checks,
+    readonly,
+    secretvalues,
+)
 from caelus.config import Config
 from caelus.errors import ConfigError, SecretKeyError
 from caelus.findings import Check, Section, size, span
-from caelus.models import MODELS, Audit, Deployment, Event, Template, now
+from caelus.models import MODELS, Audit, ClusterMark, Deployment, Event, Template, now
 
 INTEGRITY_SECONDS = 8  # a large file may take longer: then it is told how to go on
 LARGE_LOG = 64 * 1024**2  # SQLite empties its log when it has 4 MB, unless it can't
@@ -178,9 +187,21 @@ def _content(config: Config, opened: peewee.Database) -> Iterator[Check]:
     schema = _schema(opened)
     yield schema
     if schema.status == "ok":
+        yield from _cluster(config, opened)
         yield _secrets(opened)
         yield _chain(opened)
         yield from queue_checks.look(opened)
+
+
+def _cluster(config: Config, opened: peewee.Database) -> Iterator[Check]:
+    """Whether its states are of the kind of cluster that is set; nothing where both are real."""
+    mark = next(iter(ClusterMark.select().execute(opened)), None)
+    if mark is not None and mark.is_simulated != config.simulate:
+        told = cluster_mark.SIMULATED if mark.is_simulated else cluster_mark.REAL
+        detail, _, step = told.partition("; ")
+        yield failed("kind of cluster", detail, step)
+    elif config.simulate:
+        yield ok("kind of cluster", "simulated: what is deployed runs nowhere")
 
 
 def _schema(opened: peewee.Database) -> Check:

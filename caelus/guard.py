@@ -32,9 +32,13 @@ HEADERS = {
 }
 
 
+SIMULATED = "Caelus-Simulated"
+
+
 class Guard:
     def __init__(self, settings: Config):
         self._settings = settings
+        self._headers = headers(settings)
         self._refusals = Refusals()
         self._arrivals = Arrivals()
 
@@ -55,7 +59,7 @@ class Guard:
         return req.path == metrics.PATH and peers.is_among(peer, self._settings.metrics_readers)
 
     def process_response(self, req, resp, resource, req_succeeded):
-        for name, value in HEADERS.items():
+        for name, value in self._headers.items():
             if resp.get_header(name) is None:
                 resp.set_header(name, value)
         if resp.cache_control is None:
@@ -71,7 +75,7 @@ class Guard:
         for name, value in error.headers.items():
             resp.set_header(name, value)
         if req.path.startswith(login_pages.PREFIX):
-            login_pages.show_error(resp, error)
+            login_pages.show_error(resp, error, self._settings)
         elif is_page(req.path):
             pages.show_error(req, resp, error, self._settings)
         else:
@@ -98,6 +102,11 @@ class Guard:
                 f"requests to the host {printable(host)} are refused; "
                 "use localhost, or name it in CAELUS_ALLOWED_HOSTS"
             )
+
+
+def headers(settings: Config) -> dict[str, str]:
+    """What every answer says, if it says nothing else there."""
+    return HEADERS | ({SIMULATED: "true"} if settings.simulate else {})
 
 
 def is_open(path: str) -> bool:

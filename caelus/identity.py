@@ -50,7 +50,9 @@ def is_secure(peer: Peer, settings: Config) -> bool:
 
 
 def cookie_name(peer: Peer, settings: Config) -> str:
-    return SECURE_COOKIE if is_secure(peer, settings) else COOKIE
+    name = SECURE_COOKIE if is_secure(peer, settings) else COOKIE
+    # Browsers keep one cookie for all ports of a host: a demo must not log one out of the real one.
+    return f"{name}_simulated" if settings.simulate else name
 
 
 def of_cookie(req: falcon.Request, peer: Peer, settings: Config) -> Session | None:

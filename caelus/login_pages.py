@@ -23,9 +23,10 @@ PAGE = """<!doctype html>
 <title>Caelus: log in</title>
 <link rel="icon" href="data:,">
 <h1>Caelus</h1>
-{content}
+{banner}{content}
 </html>
 """
+SIMULATION = "This is a simulation: there is no cluster, and nothing that is shown here runs."
 BUTTON = '<form method="post"><p>{text}</p>{field}<p><button>{label}</button></p></form>'
 FIELD = '<p><label>E-mail <input name="email" type="email" required autofocus></label></p>'
 POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; img-src data:"
@@ -46,7 +47,7 @@ class Login:
         else:
             text = "You are the first here: you will be the admin."
             form = BUTTON.format(text=text, field=FIELD, label="Create the admin and log in")
-        _show(resp, form)
+        _show(resp, form, self._settings)
 
     on_head = on_get
 
@@ -85,17 +86,22 @@ class Logout:
         raise falcon.HTTPSeeOther("/ui")
 
 
-def show_error(resp: falcon.Response, error: CaelusError) -> None:
+def show_error(resp: falcon.Response, error: CaelusError, settings: Config) -> None:
     sentence = error.detail
     if isinstance(error, BadCredentials):
         sentence = "This link is unknown, used or expired; ask for a new one."
-    _show(resp, f"<p>{html.escape(sentence)}</p>")
+    _show(resp, f"<p>{html.escape(sentence)}</p>", settings)
 
 
-def _show(resp: falcon.Response, content: str) -> None:
+def banner(settings: Config) -> str:
+    """What a page says first where the cluster is simulated."""
+    return f"<p><strong>{SIMULATION}</strong></p>\n" if settings.simulate else ""
+
+
+def _show(resp: falcon.Response, content: str, settings: Config) -> None:
     resp.content_type = falcon.MEDIA_HTML
     resp.set_header("Content-Security-Policy", POLICY)
-    resp.text = PAGE.format(content=content)
+    resp.text = PAGE.format(content=content, banner=banner(settings))
 
 
 def _email(req: falcon.Request) -> str | None:

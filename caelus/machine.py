@@ -7,6 +7,7 @@ function that takes docopt's words and gives an exit code.
 from caelus import (
     cluster_commands,
     database_commands,
+    demo_commands,
     doctor_commands,
     serve_commands,
     service_commands,
@@ -14,6 +15,7 @@ from caelus import (
 
 COMMANDS = {
     **serve_commands.COMMANDS,
+    **demo_commands.COMMANDS,
     **doctor_commands.COMMANDS,
     **database_commands.COMMANDS,
     **cluster_commands.COMMANDS,

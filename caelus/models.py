@@ -235,6 +235,15 @@ class Tally(Row):
         table_name = "tallies"
 
 
+class ClusterMark(Row):
+    """The one row that says which kind of cluster the states are about, once there are any."""
+
+    is_simulated = peewee.BooleanField()
+
+    class Meta:
+        table_name = "cluster_marks"
+
+
 MODELS = (
     User,
     Product,
@@ -248,6 +257,7 @@ MODELS = (
     LoginLink,
     Session,
     Tally,
+    ClusterMark,
 )
 
 

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from caelus import supervision
 from caelus.config import Config
@@ -56,6 +57,15 @@ def reason(error: ToolError) -> str:
     return _NOISE.sub("", " ".join(kept)) or error.detail
 
 
+class Ended(NamedTuple):
+    """How a program ended: `why` is the error if it was brought about."""
+
+    why: type | None
+    code: int
+    stdout: str
+    stderr: str
+
+
 @dataclass(frozen=True)
 class Tools:
     """The programs that Caelus runs for one `owner`; set `cancel` to end them all."""
@@ -82,23 +92,36 @@ class Tools:
     ) -> str:
         if self.cancel.is_set():
             raise Cancelled("Caelus is stopping")
-        shown = shlex.join((name, *arguments))
+        shown = ("simulated " if self.config.simulate else "") + shlex.join((name, *arguments))
         started = time.monotonic()
-        with _scratch(stdin) as given, _scratch() as output, _scratch() as errors:
-            child = self._start(name, arguments, stdin=given, stdout=output, stderr=errors)
-            why = self._wait(child, started + timeout)
-            seconds = time.monotonic() - started
-            log.info("%s: exit %d after %.1f s", shown, child.returncode, seconds)
-            stdout, stderr = _text(output), bounded(_text(errors))
+        run = self._simulated if self.config.simulate else self._child
+        why, code, stdout, stderr = run(name, arguments, stdin, started + timeout)
+        log.info("%s: exit %d after %.1f s", shown, code, time.monotonic() - started)
         if why is Cancelled:
             raise Cancelled(f"{name} was stopped because Caelus is stopping")
         if why is ToolTimeout:
             raise ToolTimeout(f"{name} took longer than {timeout:.0f} s", stderr)
-        if child.returncode and self.cancel.is_set():
+        if code and self.cancel.is_set():
             raise Cancelled(f"{name} was ended because Caelus is stopping")
-        if child.returncode:
-            raise ToolError(f"{name} failed with exit code {child.returncode}", stderr)
+        if code:
+            raise ToolError(f"{name} failed with exit code {code}", stderr)
         return f"{stdout}\n{stderr}" if with_stderr else stdout
+
+    def _child(self, name: str, arguments: tuple, stdin: str, deadline: float) -> Ended:
+        with _scratch(stdin) as given, _scratch() as output, _scratch() as errors:
+            child = self._start(name, arguments, stdin=given, stdout=output, stderr=errors)
+            why = self._wait(child, deadline)
+            return Ended(why, child.returncode, _text(output), bounded(_text(errors)))
+
+    def _simulated(self, name: str, arguments: tuple, stdin: str, deadline: float) -> Ended:
+        from caelus import simulator
+
+        def stop() -> bool:
+            return self.cancel.is_set() or time.monotonic() > deadline
+
+        done = simulator.run(name, arguments, stdin, self.config.simulated_cluster, stop)
+        why = Cancelled if self.cancel.is_set() else ToolTimeout
+        return Ended(why if done.is_stopped else None, done.code, done.stdout, done.stderr)
 
     def _start(self, name: str, arguments: tuple, **streams) -> subprocess.Popen:
         from plumbum import CommandNotFound

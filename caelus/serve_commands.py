@@ -4,7 +4,7 @@ import logging
 import sys
 
 from caelus import tracing
-from caelus.startup import Stop, configure, open_database, upgrade_database
+from caelus.startup import Stop, claim_database, configure, open_database, upgrade_database
 
 log = logging.getLogger("caelus.cli")
 PATIENCE_SECONDS = 120  # for a namespace to go, of a command that somebody waits for
@@ -12,12 +12,13 @@ PATIENCE_SECONDS = 120  # for a namespace to go, of a command that somebody wait
 SERVE = """Serve the REST API, and reconcile, until told to stop.
 
 Usage:
-  caelus serve [--host=HOST] [--port=PORT] [--workers=N]
+  caelus serve [--host=HOST] [--port=PORT] [--workers=N] [--simulate]
 
 Options:
   --host=HOST  Address to listen on. [CAELUS_HOST, 127.0.0.1]
   --port=PORT  Port to listen on; 0 takes a free one. [CAELUS_PORT, 8000]
   --workers=N  Reconciler threads; 0 serves the API alone. [CAELUS_WORKERS, 2]
+  --simulate   Simulate the cluster; for a new database (see: caelus help demo). [CAELUS_SIMULATE]
 
 Example:
   caelus serve --port=8080
@@ -51,22 +52,36 @@ EXPOSED = (
 
 
 def serve(words: dict) -> int:
-    tracing.start(None)  # what it does is not for this command
+    from caelus import config as settings
+
     stop = Stop()
-    config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
+    flags = {name: words[f"--{name}"] for name in ("host", "port", "workers")}
+    if words["--simulate"]:
+        settings.assume(CAELUS_SIMULATE="1")  # so that all that reads settings knows
+    config = configure(**flags)
     upgrade_database(config)
+    claim_database(config)
     _warn_of_lost_key()
-    from caelus import supervision
-    from caelus.process import Tools
     from caelus.server import Server
-    from caelus.worker import Workers
 
     server = Server(config)
+    return run(config, stop, server, lambda: _welcome(config, server.url))
+
+
+def run(config, stop, server, welcome) -> int:
+    """Serve and reconcile until `stop` is set; `welcome()` is called once all is there."""
+    tracing.start(None)  # what is done from now on is not for this command
+    from caelus import supervision
+    from caelus.process import Tools
+    from caelus.worker import Workers
+
     workers = Workers(config.workers, Tools(config, stop))
     workers.start()
     if config.is_exposed:
         log.warning(EXPOSED, config.host)
-    _welcome(config, server.url)
+    if config.simulate:
+        log.warning("the cluster is simulated: what is deployed runs nowhere")
+    welcome()
     log.info("serving %s with %d reconciler threads", server.url, config.workers)
     supervision.tell("READY=1", f"STATUS=serving {server.url}")
     server.run(stop)
@@ -104,6 +119,7 @@ def reconcile(words: dict) -> int:
     stop = Stop()
     config = configure()
     open_database(config)
+    claim_database(config)
     _warn_of_lost_key()
     from caelus.process import Tools
 

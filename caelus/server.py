@@ -18,7 +18,7 @@ from caelus import database, observer, supervision, tracing, validation
 from caelus.api import create_app
 from caelus.config import Config
 from caelus.errors import ConfigError
-from caelus.guard import HEADERS, PROBLEM
+from caelus.guard import PROBLEM, headers
 
 log = logging.getLogger("caelus.server")
 DRAIN_SECONDS = 10  # for requests that run when the server is told to stop
@@ -42,7 +42,7 @@ class ProblemTask(ErrorTask):
         body = json.dumps(problem).encode()
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [("Content-Type", PROBLEM), ("Cache-Control", "no-store")]
-        self.response_headers += HEADERS.items()
+        self.response_headers += self.channel.headers.items()
         self.response_headers.append((observer.HEADER, tracing.new_id()))
         self.set_close_on_finish()
         self.content_length = len(body)
@@ -74,6 +74,7 @@ class Channel(HTTPChannel):
 
     error_task_class = ProblemTask
     parser_class = Parser
+    headers: dict[str, str]  # of every answer
 
     def __init__(self, *arguments, **options):
         self._since, self._is_last = time.monotonic(), False
@@ -131,7 +132,8 @@ class Server:
             outbuf_high_watermark=2**40,  # a whole answer: its thread does not wait for the client
             clear_untrusted_proxy_headers=False,  # the app does, of all that it believes
         )
-        self._server.channel_class = Channel
+        own = {"headers": headers(settings)}
+        self._server.channel_class = type("Channel", (Channel,), own)
         self._next_look = 0.0
 
     def run(self, stop) -> None:

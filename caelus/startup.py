@@ -33,6 +33,8 @@ def open_database(config) -> None:
 
     with _connected(config):
         migrate.require_current(config)
+        if config.simulate:  # nothing simulated gets into what is not
+            claim_database(config)
 
 
 def upgrade_database(config) -> list[str]:
@@ -41,6 +43,13 @@ def upgrade_database(config) -> list[str]:
 
     with _connected(config):
         return migrate.run(config)
+
+
+def claim_database(config) -> None:
+    """Before anything asks the cluster: see that the database is about that kind of cluster."""
+    from caelus import cluster_mark
+
+    cluster_mark.claim(config)
 
 
 def _connected(config):
@@ -53,16 +62,16 @@ def _connected(config):
 
 
 class Stop:
-    """Set by SIGTERM and SIGINT, the second of which kills.
+    """Set by SIGTERM, SIGINT and `others`, the second of which kills.
 
     Takes no lock: a signal may come while the very thread that it interrupts holds one.
     """
 
-    def __init__(self):
+    def __init__(self, *others: signal.Signals):
         from caelus import supervision
 
         self._set = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, *others):
             signal.signal(number, self._handle)
         supervision.end_with_loader()
 

@@ -1,6 +1,7 @@
 """The main job, from outside: a real chart by real helm and kubectl, by REST and by CLI.
 
-On the suite's own Kubernetes API, or on a real cluster where CAELUS_TEST_KUBECONFIG names one.
+On the suite's own Kubernetes API, or on a real cluster where CAELUS_TEST_KUBECONFIG names one. The
+same with the simulation, in which the chart is no more than its name.
 """
 
 import json
@@ -11,6 +12,8 @@ import subprocess
 import pytest
 import yaml
 
+from caelus import config, releases
+from caelus.process import ToolError, Tools
 from tests.kube import REAL, ApiError, KubeServer, RealCluster, kubernetes
 from tests.program import Program
 from tests.tools import HELM_MAJORS, tool_directory
@@ -31,7 +34,8 @@ SCHEMA = {
         }
     },
 }
-DEFAULTS = {"ingress": {"enabled": True, "hosts": [{"host": "", "paths": ["/"]}]}}
+IMAGE = "docker.io/library/busybox:1.36"
+DEFAULTS = {"image": IMAGE, "ingress": {"enabled": True, "hosts": [{"host": "", "paths": ["/"]}]}}
 PASSWORD = "correct-horse-battery"
 
 
@@ -68,9 +72,38 @@ class Cluster:
         (deployment,) = self.kubectl("get", "deployments", "--namespace", uid)["items"]
         return deployment["spec"]["template"]["spec"]["containers"][0]["image"]
 
+    def release_status(self, uid: str) -> str:
+        return self.helm("status", uid, "--namespace", uid)["info"]["status"]
 
-@pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
+
+class Simulation(Cluster):
+    """A simulated cluster, asked by the stand-ins for kubectl and helm."""
+
+    def __init__(self, directory: pathlib.Path):
+        self.settings = {"CAELUS_SIMULATE": "1"}
+        self._tools = Tools(config.load(self.settings | {"CAELUS_DATA_DIR": str(directory)}))
+
+    def kubectl(self, *argv: str):
+        try:
+            return json.loads(self._tools.kubectl(*argv, "--output", "json", timeout=60))
+        except ToolError:
+            return None
+
+    def delete(self, *argv: str) -> None:
+        self._tools.kubectl("delete", *argv, timeout=60)
+
+    def release_status(self, uid: str) -> str:
+        return releases.every(self._tools)[f"{uid}/{uid}"].status
+
+
+REAL_TOOLS = [pytest.param(major, id=f"helm{major}") for major in HELM_MAJORS]
+
+
+@pytest.fixture(params=[*REAL_TOOLS, "simulated"])
 def cluster(request, tmp_path):
+    if request.param == "simulated":
+        yield Simulation(tmp_path / "data")
+        return
     with kubernetes() as api:
         yield Cluster(request.param, api, tmp_path)
 
@@ -95,7 +128,7 @@ def publish(server) -> None:
     """User 1, product 1, and templates: 1 good, 2 good, 3 with a bad image, 4 good."""
     server.ask("POST", "/users", {"email": "ada@example.org"})
     server.ask("POST", "/products", {"name": "App"})
-    for version, values in (("1", {}), ("2", {"replicas": 2}), ("3", {"image": "never:1"})):
+    for version, values in (("1", {}), ("2", {"replicas": 2}), ("3", {"image": "never:missing"})):
         status, _ = server.ask("POST", "/products/1/templates", template(version, **values))
         assert status == 201
     server.ask("POST", "/products/1/templates", template("4"))
@@ -119,12 +152,12 @@ def test_a_deployment_lives_from_create_to_delete_by_rest(cluster, program):
         ready = server.wait_for(path, "ready", "error")
         assert ready["last_error"] is None
         assert ready["applied_template"]["id"] == 1
-        release = cluster.helm("status", uid, "--namespace", uid)
-        assert release["info"]["status"] == "deployed"
+        assert cluster.release_status(uid) == "deployed"
         (ingress,) = cluster.kubectl("get", "ingresses", "--namespace", uid)["items"]
         assert ingress["spec"]["rules"][0]["host"] == "a.example.org"
-        maps = cluster.kubectl("get", "configmaps", "--namespace", uid)["items"]
-        assert "hello ada@example.org" in json.dumps(maps)
+        if not isinstance(cluster, Simulation):
+            maps = cluster.kubectl("get", "configmaps", "--namespace", uid)["items"]
+            assert "hello ada@example.org" in json.dumps(maps)
         (workload,) = cluster.kubectl("get", "deployments", "--namespace", uid)["items"]
         assert workload["status"]["readyReplicas"] == 1
         labels = cluster.kubectl("get", "namespace", uid)["metadata"]["labels"]
@@ -136,7 +169,7 @@ def test_a_deployment_lives_from_create_to_delete_by_rest(cluster, program):
         server.ask("PUT", path, {"desired_template_id": 3})
         failed = server.wait_for(path, "ready", "error")
         assert failed["status"] == "error"
-        assert "image never:1 can't be pulled" in failed["last_error"]
+        assert "image never:missing can't be pulled" in failed["last_error"]
         assert failed["cause"]["code"] == "image_pull"
         assert failed["cause"]["hint"]
         assert failed["applied_template_id"] == 2
@@ -169,7 +202,7 @@ def test_a_deployment_lives_from_create_to_delete_by_cli(cluster, program, tmp_p
     caelus = program.yaml
     caelus("create-user", "ada@example.org")
     caelus("create-product", "App")
-    for version, values in (("1", {}), ("2", {"image": "never:1"}), ("3", {})):
+    for version, values in (("1", {}), ("2", {"image": "never:missing"}), ("3", {})):
         fields = template(version, **values)
         (tmp_path / "defaults.yaml").write_text(json.dumps(fields["default_values_json"]))
         caelus(
@@ -192,12 +225,12 @@ def test_a_deployment_lives_from_create_to_delete_by_cli(cluster, program, tmp_p
     caelus("update-deployment", "--user-id=1", "--deployment-id=1", "--desired-template-id=2")
     failed = program.run("reconcile", "1")
     assert failed.returncode == 1
-    assert "image never:1 can't be pulled" in yaml.safe_load(failed.stdout)["last_error"]
+    assert "image never:missing can't be pulled" in yaml.safe_load(failed.stdout)["last_error"]
     assert caelus("get-deployment", "1", "1")["status"] == "error"
 
     caelus("update-deployment", "--user-id=1", "--deployment-id=1", "--desired-template-id=3")
     assert caelus("reconcile", "1")["applied_template_id"] == 3
-    assert cluster.helm("status", uid, "--namespace", uid)["info"]["status"] == "deployed"
+    assert cluster.release_status(uid) == "deployed"
 
     caelus("delete-deployment", "1", "1")
     (outcome,) = caelus("reconcile")
@@ -219,6 +252,7 @@ def test_what_is_already_gone_can_be_deleted(cluster, program):
         assert server.wait_for(path, "deleted", "error")["status"] == "deleted"
 
 
+@pytest.mark.parametrize("cluster", REAL_TOOLS, indirect=True)
 def test_a_refusing_cluster_is_named_and_a_retry_heals(cluster, program):
     cluster.api.intercept = lambda method, path, query: (
         ApiError(403, "Forbidden", "namespaces is forbidden: no right to patch")

@@ -19,6 +19,7 @@ from caelus.errors import Unavailable
 from caelus.models import (
     MODELS,
     Audit,
+    ClusterMark,
     Deployment,
     Event,
     Job,
@@ -73,6 +74,7 @@ def create(model, **columns):
             "status": "ready",
         },
         Job: {"deployment": 1, "reason": "create"},
+        ClusterMark: {"is_simulated": False},
         Sweep: {"name": "drift", "started_at": now()},
         Tally: {
             **{"what": "drift", "reason": os.urandom(8).hex(), "cause": "none"},

@@ -261,7 +261,7 @@ def test_a_server_with_workers_is_waited_for_from_afar(database_url, tmp_path):
             assert failed.returncode == 1
             assert yaml.safe_load(failed.stdout)["status"] == "error"
             told = failed.stderr.splitlines()[-1]
-            assert "image never:1 can't be pulled" in told
+            assert "image never:missing can't be pulled" in told
             assert "check the image's name and tag" in told
             assert "Caelus tries again by itself" in told
             assert afar.yaml("delete-deployment", "1", "1", "--wait")["status"] == "deleted"
