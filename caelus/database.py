@@ -289,10 +289,12 @@ def locked(query, share: bool = False):
 
 @contextlib.contextmanager
 def unique(sentence: str):
-    """Turn a violated unique index into a Conflict: the index decides, so no race can."""
+    """Turn a violated unique index into a Conflict: the index decides, so no race can.
+
+    The transaction can then only be rolled back: a savepoint would be two more statements.
+    """
     try:
-        with database.atomic():
-            yield
+        yield
     except peewee.IntegrityError as e:
         if "unique" not in str(e).lower():
             raise
