@@ -138,6 +138,7 @@ class Deployment(Row):
     acting_since = Utc(null=True)
     acting_until = Utc(null=True)
     secrets = peewee.TextField(null=True)  # encrypted: of the user, and what was generated
+    fence = peewee.TextField(null=True)  # the digest of what fences its namespace, null: unknown
 
     class Meta:
         table_name = "deployments"
