@@ -27,6 +27,7 @@ from caelus.causes import Cause
 from caelus.database import session, transaction
 from caelus.errors import Busy, CaelusError, Cancelled, Unavailable
 from caelus.models import DELETED, DELETING, ERROR, READY, Deployment, Job, Template, now
+from caelus.prepared import prepared
 from caelus.process import ToolError, Tools
 from caelus.recovery import (
     PENDING,
@@ -245,14 +246,10 @@ class Attempt:
         is_new = d.fence is None and self.is_first
         surplus = [] if is_there or is_new else fence.surplus(objects)
         if d.fence not in (None, wanted):
-            self._remember_fence(None)  # whatever comes, it may be the one or the other
+            d.fence = None  # whatever comes, it may be the one or the other
+            self._note(fence=None)
         kubectl.apply_fence(self.tools, self.uid, objects, surplus)
-        if d.fence != wanted:
-            self._remember_fence(wanted)
-
-    def _remember_fence(self, digest: str | None) -> None:
-        self.deployment.fence = digest
-        self._note(Deployment.id == self.deployment.id, fence=digest)
+        d.fence = wanted  # put on record along with what helm is to do, or the outcome
 
     def _fence_of(self, template: Template) -> list[dict]:
         return fence.objects(self.uid, template.capabilities_json, self.tools.config)
@@ -286,22 +283,23 @@ class Attempt:
         """Note which revision our own helm makes, and from when to when: a lock on it is ours."""
         d = self.deployment
         d.acting_revision, d.acting_since, d.acting_until = present.number + 1, now(), None
-        mine = (Deployment.id == d.id) & (Deployment.acting_since == d.acting_since)
         begun = {"acting_revision": d.acting_revision, "acting_since": d.acting_since}
-        self._note(Deployment.id == d.id, **begun, acting_until=None)
+        self._note(**begun, acting_until=None, fence=d.fence)
         try:
             yield
-        finally:
+        except BaseException:
             d.acting_until = now()
-            self._note(mine, acting_until=d.acting_until)
+            self._note(acting_until=d.acting_until, since=d.acting_since)
+            raise
+        d.acting_until = now()  # put on record with the outcome
 
     def _disown(self) -> None:
         """Our helm made no revision: while it looked for its chart, somebody else may have."""
         self.deployment.acting_revision = None
-        self._note(Deployment.id == self.deployment.id, acting_revision=None)
+        self._note(acting_revision=None)
 
-    def _note(self, condition, **fields) -> None:
-        _insist(Deployment.update(fields).where(condition).execute, self.tools)
+    def _note(self, **fields) -> None:
+        _insist(lambda: _noted.run(id=self.deployment.id, **fields), self.tools)
 
     def _unlock(self, history: list[Revision]) -> None:
         """Let helm go on from a release that a killed helm left locked.
@@ -389,6 +387,12 @@ class Attempt:
         _insist(write, self.tools)
 
 
+@prepared
+def _noted(id, since=None, **fields):
+    query = Deployment.update(fields).where(Deployment.id == id)
+    return query if since is None else query.where(Deployment.acting_since == since)
+
+
 def _busy(uid: str) -> ReleaseBusy:
     return ReleaseBusy(f"another helm is at work on the release {uid}")
 
@@ -417,12 +421,15 @@ def _record(job: Job, attempt: Attempt, cause: Cause | None) -> Deployment:
         outcome = _outcome(deployment, cause)
         if attempt.revision is not None or cause is None:
             outcome["applied_revision"] = attempt.revision
-        Deployment.update(
+        _noted.run(
+            id=deployment.id,
             last_reconcile_at=now(),
             last_error=cause and cause.message,
             cause=cause and cause.document(),
+            acting_until=deployment.acting_until,
+            fence=deployment.fence,
             **outcome,
-        ).where(Deployment.id == deployment.id).execute()
+        )
         if _is_news(job, deployment, cause):
             type = outcome["status"] if cause is None else "failed"
             message = cause.message if cause else f"{job.reason} done"
