@@ -41,8 +41,7 @@ def _of(url: str, rows: int, count: int) -> list[Row]:
 
 
 def _compared(what: str, ours: str, bare: str, requests: list[bytes], connections: int):
-    mine = load.pace(ours, requests, connections)
-    theirs = load.pace(bare, requests, connections)
+    mine, theirs = load.in_turns([ours, bare], requests, connections)
     more = f"{mine.per_second:,.0f}/s, p50 {mine.p50:.1f} ms, p99 {mine.p99:.1f} ms"
     times = "1 connection" if connections == 1 else f"{connections} connections"
     named = f"{what}, {times}, to a bare app"

@@ -61,6 +61,7 @@ def serve(words: dict) -> int:
 
     server = Server(config)
     workers = Workers(config.workers, Tools(config, stop))
+    _settle()
     workers.start()
     if config.is_exposed:
         log.warning(EXPOSED, config.host)
@@ -71,6 +72,17 @@ def serve(words: dict) -> int:
     workers.stop()
     log.info("stopped")
     return 0
+
+
+def _settle() -> None:
+    """Do now what requests would else wait for: loading jsonschema, going through all garbage."""
+    import gc
+
+    from caelus import validation
+
+    validation.input_formats()
+    gc.collect()
+    gc.freeze()  # what is there by now stays: it need not be looked through again
 
 
 def _warn_of_lost_key() -> None:
