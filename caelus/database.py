@@ -74,7 +74,7 @@ def postgres(url: str, connections: int):
             "the database URL must begin with sqlite:/// or postgresql://; "
             "see CAELUS_DATABASE_URL in the README"
         )
-    from playhouse.pool import PooledPostgresqlDatabase
+    from caelus.pool import Pool  # SQLite has no need of it
 
     if peewee.psycopg is None and peewee.psycopg2 is None:
         raise ConfigError(
@@ -85,7 +85,7 @@ def postgres(url: str, connections: int):
         raise ConfigError(UNREADABLE)
     # The driver would try for more than two minutes to reach a host that does not answer.
     patience = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
-    return PooledPostgresqlDatabase(
+    return Pool(
         "postgresql://" + url.partition("://")[2],
         max_connections=connections,
         timeout=10,

@@ -12,7 +12,7 @@ from tests.program import ROOT, Program
 
 FLOORS = [
     "errors config logs isolation supervision findings",
-    "validation references database models prepared migrate process charts archives helm kubectl"
+    "validation references pool database models prepared migrate process charts archives helm kubectl"
     " keyring marks yamltext recovery releases wording evidence symptoms causes readonly",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
