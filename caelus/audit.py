@@ -26,7 +26,7 @@ def digest(previous: str, event: Event) -> str:
     row = [
         previous,
         event.id,
-        f"{event.created_at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        event.created_at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z",
         event.deployment_id,
         event.type,
         event.actor,
@@ -35,8 +35,10 @@ def digest(previous: str, event: Event) -> str:
         event.message,
         event.cause,
     ]
-    text = json.dumps(row, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(row).encode()).hexdigest()
+
+
+_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 def append(event: Event) -> None:
