@@ -23,27 +23,30 @@ def _of(url: str, rows: int, count: int) -> list[Row]:
     with place.settings(url):
         place.fill(rows)
         with (
-            place.serving("bench.bare") as (bare, _),
-            place.serving("caelus", "serve", "--port=0", "--workers=0") as (ours, pid),
+            place.serving("bench.bare") as bare,
+            place.serving("caelus", "serve", "--port=0", "--workers=0") as ours,
         ):
-            before = place.resident(pid)
+            before = place.resident(ours[1])
             found = [
                 row
                 for connections in (1, 8)
                 for what, requests in _requests(count, rows, connections).items()
                 for row in _compared(what, ours, bare, requests, connections)
             ]
-            after = place.resident(pid)
+            after = place.resident(ours[1])
     memory = Row(
         "memory of `serve`, after", after, f"{after:.0f} MB ({before:.0f} before)", "<= 80"
     )
     return [*found, memory]
 
 
-def _compared(what: str, ours: str, bare: str, requests: list[bytes], connections: int):
-    mine = load.pace(ours, requests, connections)
-    theirs = load.pace(bare, requests, connections)
+def _compared(what: str, ours: tuple, bare: tuple, requests: list[bytes], connections: int):
+    """Servers are their URLs and pids. The ratio of what they compute is there for machines that
+    have much else to do."""
+    mine, theirs = load.in_turns([ours, bare], requests, connections)
     more = f"{mine.per_second:,.0f}/s, p50 {mine.p50:.1f} ms, p99 {mine.p99:.1f} ms"
+    if mine.cpu:
+        more += f", by what they compute {theirs.cpu / mine.cpu:.2f} x"
     times = "1 connection" if connections == 1 else f"{connections} connections"
     named = f"{what}, {times}, to a bare app"
     yield ratio(named, mine.per_second, theirs.per_second, GOALS.get(what, ""), more)

@@ -9,15 +9,19 @@ import time
 import urllib.parse
 from typing import NamedTuple
 
+from bench import place
 from tests import admin
+
+TURNS = 5
 
 
 class Pace(NamedTuple):
-    """`p50` and `p99` are milliseconds."""
+    """`p50` and `p99` are milliseconds, `cpu` those that the server computed for a request."""
 
     per_second: float
     p50: float
     p99: float
+    cpu: float = 0
 
 
 def request(method: str, path: str, body: bytes = b"") -> bytes:
@@ -30,19 +34,45 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
 
 def pace(url: str, requests: list[bytes], connections: int) -> Pace:
     """Send the requests over so many kept connections. Raises RuntimeError for a refusal."""
-    spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        return pool.submit(_pace, url, requests, connections).result()
+    with _client() as client:
+        return client.submit(_pace, url, requests, connections).result()
+
+
+def in_turns(servers: list[tuple], requests: list[bytes], connections: int) -> list[Pace]:
+    """The pace of each server (its URL and pid); they take turns, so that what else the machine
+    does is for all."""
+    with _client() as client:
+        rounds = [
+            [_turn(client, *server, requests[n::TURNS], connections) for server in servers]
+            for n in range(TURNS)
+        ]
+    return [_middle(paces) for paces in zip(*rounds, strict=True)]
+
+
+def _client() -> concurrent.futures.ProcessPoolExecutor:
+    return concurrent.futures.ProcessPoolExecutor(
+        1, mp_context=multiprocessing.get_context("spawn")
+    )
+
+
+def _turn(client, url: str, pid: int, requests: list[bytes], connections: int) -> Pace:
+    before = place.computed(pid)
+    found = client.submit(_pace, url, requests, connections).result()
+    return found._replace(cpu=(place.computed(pid) - before) / len(requests))
+
+
+def _middle(paces: tuple[Pace, ...]) -> Pace:
+    return Pace(*(statistics.median(figures) for figures in zip(*paces, strict=True)))
 
 
 def _pace(url: str, requests: list[bytes], connections: int) -> Pace:
     took: list[float] = []
     wrong: list[bytes] = []
-    place = urllib.parse.urlsplit(url)
+    server = urllib.parse.urlsplit(url)
     threads = [
         threading.Thread(
             target=_converse,
-            args=(place.hostname, place.port, requests[n::connections], took, wrong),
+            args=(server.hostname, server.port, requests[n::connections], took, wrong),
         )
         for n in range(connections)
     ]

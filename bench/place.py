@@ -128,6 +128,12 @@ def _url(child: subprocess.Popen) -> str:
     raise RuntimeError("the server did not start")
 
 
+def computed(pid: int) -> float:
+    """Milliseconds that the threads of a process have computed so far; 0 where none can say."""
+    threads = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e6
+
+
 def resident(pid: int) -> float:
     """MB of memory that a process has resident."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()

@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import time
 
 from bench import place, tools
 from bench.report import Row, ratio
-from caelus import config, database
+from caelus import config, database, fence
 from caelus.actors import OPERATOR
 from caelus.dispatch import dispatch
 from caelus.models import QUEUED, READY, RUNNING, Deployment, Job
@@ -25,7 +26,7 @@ from caelus.worker import Workers
 from tests.tools import HELM_MAJORS
 
 CHART = place.ROOT / "tests" / "charts" / "app"
-PARALLEL = 2
+PARALLEL, TURNS = 2, 3
 
 
 class Calls(logging.Handler):
@@ -77,41 +78,57 @@ def _with_helm(real: dict[str, str], count: int) -> list[Row]:
         ):
             _publish()
             return [
-                *_compared("create", lambda: _create(count), count),
-                *_compared("upgrade", lambda: _update(count), count),
+                *_compared("create", _create, count),
+                *_compared("upgrade", _update, count),
             ]
 
 
 def _compared(what: str, enqueue, count: int):
-    enqueue()
+    """Caelus, helm alone and a script of the same two programs, which take turns."""
+    share, took = count // TURNS, []
     with Calls().counting() as calls:
-        ours = _work_off(PARALLEL)
-    theirs = _raw(count)
-    named = f"{what} {count}, {PARALLEL} at a time, to raw helm"
-    yield ratio(named, ours, theirs, "<= 1.10", f"{ours / count:.2f} s each")
+        for first in range(1, count + 1, share):
+            enqueue(share, first)
+            numbers = range(first, first + share)
+            scripts = [_by_script(work, what, numbers) for work in (_helm, _fence_and_helm)]
+            took.append((_work_off(PARALLEL), *scripts))
+    ours = statistics.median(seconds for seconds, *_ in took) / share
+    for turn, script in ((1, "raw helm"), (2, "kubectl and helm by a script")):
+        value = statistics.median(seconds[0] / seconds[turn] for seconds in took)
+        named = f"{what} {count}, {PARALLEL} at a time, to {script}"
+        yield ratio(named, value, 1, "<= 1.10", f"{ours:.2f} s each")
     yield Row(
         f"processes of each {what}", calls.count / count, f"{calls.count / count:.2f}", "<= 2"
     )
 
 
-def _raw(count: int) -> float:
-    """Seconds for as many releases by helm alone, as a script would do it."""
-    settings = config.load()
+def _by_script(work, what: str, numbers: range) -> float:
+    """Seconds for releases with these numbers, as a script would make them."""
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         started = time.monotonic()
-        for done in pool.map(lambda n: _helm(settings, f"raw-{n}"), range(count)):
-            done.check_returncode()
+        list(pool.map(lambda n: work(config.load(), f"{work.__name__[1:4]}-{n}", what), numbers))
         return time.monotonic() - started
 
 
-def _helm(settings, name: str) -> subprocess.CompletedProcess:
-    values = {"message": name, "ingress": {"host": f"{name}.example.org"}}
-    return subprocess.run(
+def _helm(settings, name: str, what: str) -> None:
+    values = {"message": f"{what} {name}", "ingress": {"host": f"{name}.example.org"}}
+    subprocess.run(
         [settings.helm, "upgrade", "--install", name, CHART, "--namespace", name]
         + ["--create-namespace", "--values", "-", "--wait", "--timeout", "300s"],
         input=json.dumps(values).encode(),
         capture_output=True,
+        check=True,
     )
+
+
+def _fence_and_helm(settings, name: str, what: str) -> None:
+    subprocess.run(
+        [settings.kubectl, "apply", "--server-side", "--filename", "-"],
+        input="\n".join(map(json.dumps, fence.objects(name, None, settings))).encode(),
+        capture_output=True,
+        check=True,
+    )
+    _helm(settings, name, what)
 
 
 def _publish() -> None:
@@ -128,8 +145,8 @@ def _create(count: int, first: int = 1) -> None:
         _do("create-deployment", user_id="1", **place_of)
 
 
-def _update(count: int) -> None:
-    for n in range(1, count + 1):
+def _update(count: int, first: int) -> None:
+    for n in range(first, first + count):
         changed = {"deployment_id": str(n), "domainname": f"e{n}.example.org"}
         _do("update-deployment", user_id="1", **changed)
 

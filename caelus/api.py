@@ -107,7 +107,7 @@ def _respond(operation: Operation, req: falcon.Request, resp: falcon.Response, *
         resp.status = 200
         resp.set_header("Preference-Applied", "return=representation")
     if resp.status != 204:
-        resp.text = json.dumps(document, ensure_ascii=False)
+        resp.text = validation.compact(document)
 
 
 def _query(operation: Operation, req: falcon.Request) -> dict:

@@ -11,6 +11,7 @@ import peewee
 from caelus.database import locked
 from caelus.errors import Unavailable
 from caelus.models import Audit, Event
+from caelus.prepared import insert, prepared
 
 KEPT = datetime.timedelta(days=90)
 GO_ON = (  # without quotes, which YAML would double
@@ -25,7 +26,7 @@ def digest(previous: str, event: Event) -> str:
     row = [
         previous,
         event.id,
-        f"{event.created_at:%Y-%m-%dT%H:%M:%S.%fZ}",
+        event.created_at.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z",
         event.deployment_id,
         event.type,
         event.actor,
@@ -34,8 +35,10 @@ def digest(previous: str, event: Event) -> str:
         event.message,
         event.cause,
     ]
-    text = json.dumps(row, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_canonical(row).encode()).hexdigest()
+
+
+_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 def append(event: Event) -> None:
@@ -43,12 +46,10 @@ def append(event: Event) -> None:
     ends = _ends()
     # Not the sequence's: it has gaps, in which events could hide. What was slipped in by hand is
     # found by `verify`, and must not stop all work meanwhile.
-    greatest = Event.select(peewee.fn.MAX(Event.id)).scalar() or 0
-    event.id = max(ends.newest_id, greatest) + 1
+    event.id = max(ends.newest_id, ends.greatest or 0) + 1
     event.hash = digest(ends.newest_hash, event)
-    event.save(force_insert=True)
-    ends.newest_id, ends.newest_hash = event.id, event.hash
-    ends.save()
+    insert(event)
+    _go_on.run(ends=ends.id, id=event.id, hash=event.hash)
 
 
 def prune(at: datetime.datetime) -> int:
@@ -105,10 +106,22 @@ def _gone(first: int, last: int) -> str:
 
 def _ends() -> Audit:
     """The two ends of the chain, locked until the transaction ends."""
-    ends = locked(Audit.select()).first()
+    ends = _locked_ends.first()
     if ends is None:
         raise Unavailable(
             "the row of the table audit is gone, so that nothing can be put on record, and "
             "nothing is done; caelus verify-audit says how to go on"
         )
     return ends
+
+
+@prepared
+def _locked_ends():
+    """With the greatest id of all events, `newest_id` or one that was slipped in, as `greatest`."""
+    greatest = Event.select(peewee.fn.MAX(Event.id)).alias("greatest")
+    return locked(Audit.select(Audit, greatest).order_by(Audit.id).limit(1))
+
+
+@prepared
+def _go_on(ends, id, hash):
+    return Audit.update(newest_id=id, newest_hash=hash).where(Audit.id == ends)

@@ -1,6 +1,7 @@
 """The settings: where each comes from, its default, and what is wrong with a bad one."""
 
 import binascii
+import functools
 import os
 import pathlib
 import re
@@ -230,6 +231,20 @@ def begin_anew(environ=os.environ, **settings: str) -> None:
         if name not in kept:
             del environ[name]
     assume(environ, **settings)
+
+
+def own_hosts(environ=os.environ) -> frozenset[str]:
+    """The names by which browsers find Caelus itself, and no app of a deployment may be found."""
+    names = ("CAELUS_HOST", "CAELUS_PORT", "CAELUS_PUBLIC_URL", "CAELUS_ALLOWED_HOSTS")
+    return _own_hosts(tuple((name, environ.get(name, "")) for name in names))
+
+
+@functools.lru_cache(maxsize=8)
+def _own_hosts(said: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    from urllib.parse import urlsplit  # most commands have no need of it
+
+    settings = load({"CAELUS_DATA_DIR": "/", **dict(said)})
+    return frozenset(("localhost", urlsplit(settings.base_url).hostname, *settings.allowed_hosts))
 
 
 def database_url(environ=os.environ) -> str:

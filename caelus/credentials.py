@@ -10,6 +10,7 @@ import string
 import peewee
 
 from caelus.database import transaction
+from caelus.prepared import Prepared
 
 ALPHABET = string.digits + string.ascii_letters
 MINUTE = datetime.timedelta(minutes=1)
@@ -25,10 +26,10 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def matching(query, model, text: str):
-    """The row of `query` whose hash is that of `text`, or None."""
+def matching(query: Prepared, text: str, **values):
+    """The row that `query` finds by the hash of `text`, or None."""
     wanted = digest(text)
-    row = query.where(model.hash == wanted).first()
+    row = query.first(hash=wanted, **values)
     return row if row is not None and hmac.compare_digest(row.hash, wanted) else None
 
 

@@ -74,7 +74,7 @@ def postgres(url: str, connections: int):
             "the database URL must begin with sqlite:/// or postgresql://; "
             "see CAELUS_DATABASE_URL in the README"
         )
-    from playhouse.pool import PooledPostgresqlDatabase
+    from caelus.pool import Pool  # SQLite has no need of it
 
     if peewee.psycopg is None and peewee.psycopg2 is None:
         raise ConfigError(
@@ -85,7 +85,7 @@ def postgres(url: str, connections: int):
         raise ConfigError(UNREADABLE)
     # The driver would try for more than two minutes to reach a host that does not answer.
     patience = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
-    return PooledPostgresqlDatabase(
+    return Pool(
         "postgresql://" + url.partition("://")[2],
         max_connections=connections,
         timeout=10,
@@ -298,10 +298,12 @@ def locked(query, share: bool = False):
 
 @contextlib.contextmanager
 def unique(sentence: str):
-    """Turn a violated unique index into a Conflict: the index decides, so no race can."""
+    """Turn a violated unique index into a Conflict: the index decides, so no race can.
+
+    The transaction can then only be rolled back: a savepoint would be two more statements.
+    """
     try:
-        with database.atomic():
-            yield
+        yield
     except peewee.IntegrityError as e:
         if "unique" not in str(e).lower():
             raise

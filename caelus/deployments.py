@@ -4,7 +4,6 @@ import functools
 import operator
 import re
 import string
-from urllib.parse import urlsplit
 
 import peewee
 
@@ -26,6 +25,7 @@ from caelus.models import (
     User,
     now,
 )
+from caelus.prepared import insert, prepared
 
 Desired = Template.alias("desired")
 Applied = Template.alias("applied")
@@ -49,17 +49,16 @@ def create(
     )
     secretvalues.assign(deployment, user_values_json)
     with _free(deployment.domainname):
-        deployment.save(force_insert=True)
+        insert(deployment)
     check_values(deployment)
-    jobs.enqueue(deployment.id, "create")
+    deployment.open_job = jobs.first(deployment.id)
     events.record(deployment.id, "created", f"created from template {template.id}")
-    return get(user_id=user_id, deployment_id=deployment.id)
+    return deployment
 
 
 def find(*, user_id: int, limit: int | None = None, after: int | None = None) -> list[Deployment]:
     users.get(user_id=user_id)
-    mine = _whole().where(Deployment.user == user_id, Deployment.status != DELETED)
-    return list(page(mine, limit, after))
+    return _page.all(user_id=user_id, status=None, product_id=None, limit=limit, after=after)
 
 
 def find_all(
@@ -74,13 +73,11 @@ def find_all(
 
     With `search` in the domain, the uid or the owner's e-mail, whatever its case.
     """
-    wanted = Deployment.status != DELETED if status is None else Deployment.status == status
-    query = _whole().where(wanted)
-    if product_id is not None:
-        query = query.where(Product.id == product_id)
-    if search is not None:
-        query = query.where(_has(search.casefold()))
-    return list(page(query, limit, after))
+    wanted = {"user_id": None, "status": status, "product_id": product_id}
+    wanted |= {"limit": limit, "after": after}
+    if search is None:
+        return _page.all(**wanted)
+    return list(_page.query(**wanted).where(_has(search.casefold())))
 
 
 def _has(text: str):
@@ -91,19 +88,20 @@ def _has(text: str):
 
 def get(*, user_id: int, deployment_id: int) -> Deployment:
     """The user's deployment, a deleted one too, with its user and templates loaded."""
-    query = _whole().where(Deployment.id == deployment_id, Deployment.user == user_id)
-    return _found(query, deployment_id)
+    return _found(_one.first(id=deployment_id, user_id=user_id), deployment_id)
 
 
 def get_any(deployment_id: int) -> Deployment:
     """The deployment, whoever's it is, with its user and templates loaded."""
-    return _found(_whole().where(Deployment.id == deployment_id), deployment_id)
+    return _found(_one.first(id=deployment_id, user_id=None), deployment_id)
 
 
-def lock(deployment_id: int, condition=True) -> None:
-    """Keep the deployment, and so its jobs, from being changed until the transaction ends."""
-    query = Deployment.select(Deployment.id).where(Deployment.id == deployment_id, condition)
-    _found(locked(query), deployment_id)
+def lock(deployment_id: int, user_id: int | None = None) -> None:
+    """Keep the deployment, and so its jobs, from being changed until the transaction ends.
+
+    With `user_id`, only that user's is found.
+    """
+    _found(_locked.first(id=deployment_id, user_id=user_id), deployment_id)
 
 
 def update(
@@ -116,7 +114,7 @@ def update(
 ) -> Deployment:
     if desired_template_id is None and domainname is None and user_values_json is KEEP:
         raise Invalid(("desired_template_id", "or domainname or user_values_json must be given"))
-    lock(deployment_id, Deployment.user == user_id)
+    lock(deployment_id, user_id)
     deployment = get(user_id=user_id, deployment_id=deployment_id)
     if deployment.deleted_at is not None:
         state = "deleted" if deployment.status == DELETED else "being deleted"
@@ -141,7 +139,7 @@ def update(
 
 def delete(*, user_id: int, deployment_id: int) -> Deployment:
     """Ask for the deployment to be removed; once asked, asking again changes nothing."""
-    lock(deployment_id, Deployment.user == user_id)
+    lock(deployment_id, user_id)
     deployment = get(user_id=user_id, deployment_id=deployment_id)
     if deployment.deleted_at is not None:
         return deployment
@@ -156,7 +154,7 @@ def delete(*, user_id: int, deployment_id: int) -> Deployment:
 
 def retry(*, user_id: int, deployment_id: int) -> Deployment:
     """Let a failed deployment be tried again at once. Raises Conflict where nothing failed."""
-    lock(deployment_id, Deployment.user == user_id)
+    lock(deployment_id, user_id)
     deployment = get(user_id=user_id, deployment_id=deployment_id)
     job = jobs.open_job(deployment_id)
     if job is not None and jobs.waits_for_retry(job):
@@ -176,7 +174,7 @@ def forget(*, user_id: int, deployment_id: int) -> Deployment:
 
     Raises Busy while a job is running.
     """
-    lock(deployment_id, Deployment.user == user_id)
+    lock(deployment_id, user_id)
     deployment = get(user_id=user_id, deployment_id=deployment_id)
     if deployment.status == DELETED:
         return deployment
@@ -237,10 +235,8 @@ def check_values(deployment: Deployment) -> dict:
 
 def _domain(name: str) -> str:
     """The domain in lower case. Raises Conflict for Caelus' own, whose cookies it would get."""
-    settings = config.load()
-    own = {"localhost", urlsplit(settings.base_url).hostname, *settings.allowed_hosts}
     domain = name.lower()
-    if domain in own:
+    if domain in config.own_hosts():
         raise Conflict(f"the domain {domain} is Caelus' own")
     return domain
 
@@ -278,6 +274,29 @@ def _upgrade(deployment: Deployment, template_id: int) -> Template:
     return template
 
 
+def _of(query, user_id):
+    return query if user_id is None else query.where(Deployment.user == user_id)
+
+
+@prepared
+def _locked(id, user_id):
+    return locked(_of(Deployment.select(Deployment.id).where(Deployment.id == id), user_id))
+
+
+@prepared
+def _one(id, user_id):
+    return _of(_whole().where(Deployment.id == id), user_id)
+
+
+@prepared
+def _page(user_id, status, product_id, limit, after):
+    wanted = Deployment.status != DELETED if status is None else Deployment.status == status
+    query = _of(_whole().where(wanted), user_id)
+    if product_id is not None:
+        query = query.where(Product.id == product_id)
+    return page(query, limit, after)
+
+
 def _whole():
     """Deployments with user, templates, product and open job in one query."""
     is_open = (Job.deployment == Deployment.id) & Job.status.in_(jobs.OPEN)
@@ -298,8 +317,7 @@ def _whole():
     )
 
 
-def _found(query, deployment_id: int) -> Deployment:
-    deployment = query.first()
+def _found(deployment: Deployment | None, deployment_id: int) -> Deployment:
     if deployment is None:
         raise NotFound(f"deployment {deployment_id} not found")
     return deployment

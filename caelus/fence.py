@@ -4,10 +4,12 @@ Pure: from what a template and the site say of isolation to objects, and what of
 docs/isolation.md says what each is for.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 from caelus.config import Config
 from caelus.isolation import quantity
+from caelus.validation import compact
 
 NAME = "caelus-fence"  # of each object in the namespace
 MANAGED = {"app.kubernetes.io/managed-by": "caelus"}
@@ -37,6 +39,11 @@ def objects(uid: str, capabilities: dict | None, site: Config) -> list[dict]:
     if limits := {section: _texts(given) for section, given in said["limits"].items() if given}:
         found.append(_object("LimitRange", uid, {"limits": [{"type": "Container"} | limits]}))
     return found
+
+
+def digest(objects: list[dict]) -> str:
+    """What tells a fence from another one."""
+    return hashlib.sha256(compact(objects).encode()).hexdigest()[:16]
 
 
 def surplus(wanted: list[dict]) -> list[str]:

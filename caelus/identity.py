@@ -17,7 +17,7 @@ from caelus.errors import BadCredentials, Conflict, Forbidden, Unauthorized
 from caelus.events import by
 from caelus.models import Session, User
 from caelus.peers import Peer
-from caelus.schemas import EMAIL, fields
+from caelus.schemas import ONLY_EMAIL
 
 COOKIE = "caelus_session"
 # No app of a tenant, though a sibling domain, can set a cookie with this prefix for us.
@@ -78,7 +78,7 @@ def _by_token(authorization: str, peer: Peer) -> Actor:
 def _by_proxy(email: str, settings: Config, peer: Peer) -> User:
     email = _decoded(email)
     shown = validation.printable(email)
-    if validation.input_errors(fields(email=EMAIL), {"email": email}):
+    if validation.input_errors(ONLY_EMAIL, {"email": email}):
         raise Forbidden(f"the proxy names {shown}, which is no e-mail address")
     user = users.find_by_email(email)
     if user is None and not settings.auto_create_users:

@@ -10,15 +10,21 @@ import logging
 import random
 import threading
 
+import peewee
+
 from caelus import tracing
 from caelus.database import before_commit, clock, database, is_postgres, locked, page, transaction
 from caelus.errors import Busy
 from caelus.models import DONE, FAILED, QUEUED, RUNNING, Deployment, Job, now
+from caelus.prepared import insert, prepared
 
 log = logging.getLogger("caelus.jobs")
 OPEN = (QUEUED, RUNNING)
 CHANNEL = "caelus_jobs"  # on which Postgres tells all processes of a job
 LEASE = datetime.timedelta(seconds=45)
+# `clock` as a part of a statement, so that a claim is but one.
+CLOCK = peewee.SQL("(clock_timestamp() AT TIME ZONE 'UTC')")
+LEASE_END = peewee.SQL(f"(clock_timestamp() AT TIME ZONE 'UTC' + interval '{LEASE.seconds} s')")
 FIRST_PAUSE = datetime.timedelta(seconds=10)
 SOON, LONGEST_SOON = datetime.timedelta(seconds=1), datetime.timedelta(minutes=2)
 LONGEST_PAUSE = datetime.timedelta(minutes=10)
@@ -58,21 +64,13 @@ def find(
     before: int | None = None,
 ) -> list[Job]:
     """In order of their ids; those with ids smaller than `before`, if given, newest first."""
-    query = Job.select(Job, Deployment).join(Deployment)
-    if status is not None:
-        query = query.where(Job.status == status)
-    if deployment_id is not None:
-        query = query.where(Job.deployment == deployment_id)
-    if before is not None:
-        page_before = query.where(Job.id < before, Job.id > (after or 0))
-        return list(page_before.order_by(Job.id.desc()).limit(limit))
-    return list(page(query, limit, after))
+    wanted = {"status": status, "deployment_id": deployment_id, "limit": limit, "after": after}
+    return _page.all(**wanted, before=before)
 
 
 def open_job(deployment_id: int) -> Job | None:
     """The deployment's open job, locked until the transaction ends."""
-    query = Job.select().where(Job.deployment == deployment_id, Job.status.in_(OPEN))
-    return locked(query).first()
+    return _open.first(deployment_id=deployment_id)
 
 
 def waits_for_retry(job: Job) -> bool:
@@ -91,19 +89,26 @@ def enqueue(deployment_id: int, reason: str) -> Job:
     if job is not None:
         close(job)
         _log("job %d of deployment %d gives way to a new one", job.id, deployment_id)
-    request_id = tracing.present().request_id
-    job = Job.create(
-        deployment=deployment_id, reason=reason, run_after=clock(), request_id=request_id
-    )
-    _tell()
+    return _add(deployment_id, reason)
+
+
+def first(deployment_id: int) -> Job:
+    """Add the job of a deployment that the caller's transaction has just made."""
+    return _add(deployment_id, "create")
+
+
+def _add(deployment_id: int, reason: str) -> Job:
+    at = _tell()
+    job = Job(deployment=deployment_id, reason=reason, run_after=at, created_at=at, updated_at=at)
+    job.request_id = tracing.present().request_id
+    insert(job)
     _log("job %d (%s) of deployment %d queued", job.id, reason, deployment_id)
     return job
 
 
 def hurry(job: Job) -> None:
     """Make a job that waits for its retry due at once, for the request that asks for it."""
-    _change(job, run_after=clock(), request_id=tracing.present().request_id)
-    _tell()
+    _change(job, run_after=_tell(), request_id=tracing.present().request_id)
     _log("job %d of deployment %d is due at once", job.id, job.deployment_id)
 
 
@@ -117,10 +122,12 @@ def _log(message: str, *of) -> None:
     before_commit(functools.partial(log.info, message, *of))
 
 
-def _tell() -> None:
-    """Wake the workers of other processes once this transaction is committed."""
-    if is_postgres():
-        database.execute_sql(f"NOTIFY {CHANNEL}")
+def _tell() -> datetime.datetime:
+    """Wake the workers of other processes once this transaction is committed; gives the time."""
+    if not is_postgres():
+        return clock()
+    told = database.execute_sql(f"SELECT clock_timestamp(), pg_notify('{CHANNEL}', '')")
+    return told.fetchone()[0].astimezone(datetime.UTC)
 
 
 def claim(
@@ -130,32 +137,16 @@ def claim(
 
     With a deployment's id only its own job, due or not.
     """
-    if deployment_id is None:
-        wanted = Job.run_after <= (at or clock())
-    else:
-        wanted = Job.deployment == deployment_id
-    oldest = (
-        Job.select(Job.id)
-        .where(Job.status == QUEUED, wanted)
-        .order_by(Job.run_after, Job.id)
-        .limit(1)
-    )
-    if not oldest.exists():
-        return None  # looking is free; on SQLite the update below waits for every writer
+    wanted = {"due": at, "deployment_id": deployment_id}
     if is_postgres():
-        oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
+        return _claim.first(worker=worker, taken=None, until=None, **wanted)
+    if deployment_id is None:
+        wanted["due"] = at or clock()
+    if _oldest.first(**wanted) is None:
+        return None  # looking is free; the update below waits for every writer
     with transaction():
-        taken = clock()  # not `at`: this may have waited for other writers
-        claimed = Job.update(
-            status=RUNNING,
-            attempt=Job.attempt + 1,
-            locked_by=worker,
-            locked_at=taken,
-            lease_until=taken + LEASE,
-            updated_at=taken,
-        ).where(Job.id == oldest, Job.status == QUEUED)
-        rows = list(claimed.returning(Job).execute())
-    return rows[0] if rows else None
+        taken = clock()  # not `due`: this may have waited for other writers
+        return _claim.first(worker=worker, taken=taken, until=taken + LEASE, **wanted)
 
 
 def renew(job: Job, at: datetime.datetime) -> bool:
@@ -179,10 +170,7 @@ def take_over(job: Job, worker: str) -> bool:
 
 def requeue_lost(job: Job) -> bool:
     """Queue a job that was taken over; False if it has been taken over in turn."""
-    queued = _release(job, status=QUEUED, run_after=clock())
-    if queued:
-        _tell()
-    return queued
+    return _release(job, status=QUEUED, run_after=_tell())
 
 
 def finish(job: Job) -> bool:
@@ -233,12 +221,16 @@ def _short_pause(attempt: int) -> datetime.timedelta:
 
 def _release(job: Job, **changes) -> bool:
     """Change a job that its worker holds; False if the worker holds it no more."""
-    free = {"locked_by": None, "locked_at": None, "lease_until": None}
-    return _change(job, _held(job), **free, **changes)
+    seen = {"id": job.id, "worker": job.locked_by, "tried": job.attempt}
+    return _released.run(**seen, updated_at=now(), **changes) == 1
 
 
 def _held(job: Job):
-    return (Job.status == RUNNING) & (Job.locked_by == job.locked_by) & (Job.attempt == job.attempt)
+    return _held_by(job.locked_by, job.attempt)
+
+
+def _held_by(worker, attempt):
+    return (Job.status == RUNNING) & (Job.locked_by == worker) & (Job.attempt == attempt)
 
 
 def _change(job: Job, condition=True, **changes) -> bool:
@@ -246,3 +238,51 @@ def _change(job: Job, condition=True, **changes) -> bool:
     if condition is not True:
         query = query.where(condition)
     return query.execute() == 1
+
+
+# The queries
+
+
+@prepared
+def _page(status, deployment_id, limit, after, before):
+    query = Job.select(Job, Deployment).join(Deployment)
+    if status is not None:
+        query = query.where(Job.status == status)
+    if deployment_id is not None:
+        query = query.where(Job.deployment == deployment_id)
+    if before is None:
+        return page(query, limit, after)
+    if after is not None:
+        query = query.where(Job.id > after)
+    return query.where(Job.id < before).order_by(Job.id.desc()).limit(limit)
+
+
+@prepared
+def _open(deployment_id):
+    return locked(Job.select().where(Job.deployment == deployment_id, Job.status.in_(OPEN)))
+
+
+@prepared
+def _oldest(due, deployment_id):
+    """The id of the job to take; without a time what is due now, by Postgres' clock."""
+    wanted = Job.run_after <= (due or CLOCK)
+    if deployment_id is not None:
+        wanted = Job.deployment == deployment_id
+    query = Job.select(Job.id).where(Job.status == QUEUED, wanted)
+    return query.order_by(Job.run_after, Job.id).limit(1)
+
+
+@prepared
+def _claim(worker, taken, until, due, deployment_id):
+    oldest = _oldest.query(due, deployment_id)
+    if is_postgres():
+        oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
+    held = {"locked_by": worker, "locked_at": taken or CLOCK, "lease_until": until or LEASE_END}
+    claimed = Job.update(status=RUNNING, attempt=Job.attempt + 1, updated_at=taken or CLOCK, **held)
+    return claimed.where(Job.id == oldest, Job.status == QUEUED).returning(Job)
+
+
+@prepared
+def _released(id, worker, tried, **changes):
+    free = {"locked_by": None, "locked_at": None, "lease_until": None}
+    return Job.update(**free, **changes).where(Job.id == id, _held_by(worker, tried))

@@ -13,7 +13,7 @@ from caelus.database import session, transaction
 from caelus.errors import BadCredentials, CaelusError, Invalid
 from caelus.events import by, record
 from caelus.identity import all_of_cookies, cookie_name, is_secure
-from caelus.schemas import EMAIL, fields
+from caelus.schemas import ONLY_EMAIL
 
 PREFIX = "/login/"
 PAGE = """<!doctype html>
@@ -110,7 +110,7 @@ def _email(req: falcon.Request) -> str | None:
     email = falcon.uri.parse_query_string(text).get("email")
     if email is None:
         return None
-    errors = validation.input_errors(fields(email=EMAIL), {"email": email})
+    errors = validation.input_errors(ONLY_EMAIL, {"email": email})
     if errors:
         raise Invalid(*((validation.dotted(path), message) for path, message in errors))
     return email

@@ -6,6 +6,7 @@ from caelus import events, users
 from caelus.database import alone
 from caelus.errors import BadCredentials, Conflict
 from caelus.models import LoginLink, User, alive, now
+from caelus.prepared import prepared
 
 LASTS = datetime.timedelta(minutes=30)
 
@@ -34,8 +35,7 @@ def find(code: str) -> LoginLink:
     """
     from caelus import credentials
 
-    live = LoginLink.select().where(LoginLink.used_at.is_null(), LoginLink.expires_at > now())
-    link = credentials.matching(live, LoginLink, code)
+    link = credentials.matching(_live, code, at=now())
     if link is None or (link.user_id is None and users.has_admin()):
         raise BadCredentials()
     return link
@@ -62,6 +62,12 @@ def use(code: str, email: str | None) -> tuple[User, str]:
 
 def prune(at: datetime.datetime) -> None:
     LoginLink.delete().where(LoginLink.expires_at <= at).execute()
+
+
+@prepared
+def _live(hash, at):
+    unused = LoginLink.used_at.is_null()
+    return LoginLink.select().where(LoginLink.hash == hash, unused, LoginLink.expires_at > at)
 
 
 def _new(user: User | None) -> LoginLink:

@@ -1,6 +1,7 @@
 """The tables as Peewee models; `migrations/` makes them, indexes and all."""
 
 import datetime
+import functools
 import json
 
 import peewee
@@ -16,6 +17,7 @@ PROVISIONING, READY, ERROR, DELETING, DELETED = DEPLOYMENT_STATUSES = (
     "deleted",
 )
 QUEUED, RUNNING, DONE, FAILED = JOB_STATUSES = ("queued", "running", "done", "failed")
+LARGE = 20_000  # characters of a document that is not kept in memory
 KEEP = object()  # an argument that was left out: null is a value
 
 
@@ -40,7 +42,8 @@ class Utc(peewee.DateTimeField):
         return value and value.astimezone(datetime.UTC).replace(tzinfo=None)
 
     def python_value(self, value):
-        value = super().python_value(value)
+        if isinstance(value, str):  # SQLite's
+            value = datetime.datetime.fromisoformat(value)
         return value and value.replace(tzinfo=datetime.UTC)
 
 
@@ -52,6 +55,20 @@ class Json(peewee.TextField):
 
     def python_value(self, value):
         return None if value is None else json.loads(value)
+
+
+class Shared(Json):
+    """A document that nobody changes: rows that have the same text have the same object."""
+
+    def python_value(self, value):
+        if value is None or len(value) > LARGE:
+            return super().python_value(value)
+        return _shared(value)
+
+
+@functools.lru_cache(maxsize=64)
+def _shared(text: str):
+    return json.loads(text)
 
 
 class Row(peewee.Model):
@@ -89,9 +106,9 @@ class Template(Row):
     chart_version = peewee.TextField()
     chart_digest = peewee.TextField(null=True)
     version_label = peewee.TextField(null=True)
-    default_values_json = Json(null=True)
-    values_schema_json = Json(null=True)
-    capabilities_json = Json(null=True)
+    default_values_json = Shared(null=True)
+    values_schema_json = Shared(null=True)
+    capabilities_json = Shared(null=True)
     health_timeout_sec = peewee.IntegerField(null=True)
     deleted_at = Utc(null=True)
     secrets = peewee.TextField(null=True)  # encrypted: of the default values, by JSON Pointer
@@ -121,6 +138,7 @@ class Deployment(Row):
     acting_since = Utc(null=True)
     acting_until = Utc(null=True)
     secrets = peewee.TextField(null=True)  # encrypted: of the user, and what was generated
+    fence = peewee.TextField(null=True)  # the digest of what fences its namespace, null: unknown
 
     class Meta:
         table_name = "deployments"

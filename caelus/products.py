@@ -3,9 +3,10 @@
 import peewee
 
 from caelus import events
-from caelus.database import locked, page, unique
+from caelus.database import is_postgres, locked, page, unique
 from caelus.errors import Conflict, Invalid, NotFound
 from caelus.models import KEEP, Deployment, Product, Template, alive, now
+from caelus.prepared import prepared
 from caelus.users import refuse_in_use
 
 
@@ -19,22 +20,27 @@ def create(*, name: str, description: str | None = None, template_id: int | None
 
 
 def find(*, limit: int | None = None, after: int | None = None) -> list[Product]:
-    return list(page(_with_template(), limit, after))
+    return _page.all(limit=limit, after=after)
 
 
 def get(*, product_id: int) -> Product:
     """The live product, its canonical template as `.canonical` (None without one)."""
-    return _found(_with_template().where(Product.id == product_id), product_id)
+    return _found(_whole.first(id=product_id), product_id)
 
 
-def get_locked(product_id: int, share: bool = False) -> Product:
+def get_locked(product_id: int) -> Product:
     """The live product, locked until the transaction ends.
 
-    This one lock guards a product and all its templates: shared by who is going to use them,
-    alone for who changes them.
+    This one lock guards a product and all its templates: alone for who changes them, shared (by
+    `keep_of`) by who is going to use them.
     """
-    query = locked(alive(Product).where(Product.id == product_id), share)
-    return _found(query, product_id)
+    return _found(_live_alone.first(id=product_id), product_id)
+
+
+def keep_of(template_id: int) -> None:
+    """Keep the template's product from being changed until the transaction ends."""
+    if is_postgres():  # SQLite has one writer anyway
+        _shared_of.first(template_id=template_id)
 
 
 def update(*, product_id: int, template_id=KEEP, description=KEEP) -> Product:
@@ -69,6 +75,27 @@ def delete(*, product_id: int) -> Product:
     return product
 
 
+@prepared
+def _page(limit, after):
+    return page(_with_template(), limit, after)
+
+
+@prepared
+def _whole(id):
+    return _with_template().where(Product.id == id)
+
+
+@prepared
+def _live_alone(id):
+    return locked(alive(Product).where(Product.id == id))
+
+
+@prepared
+def _shared_of(template_id):
+    its = Template.select(Template.product).where(Template.id == template_id)
+    return locked(Product.select(Product.id).where(Product.id == its), share=True)
+
+
 def _with_template():
     on = (Product.template_id == Template.id) & Template.deleted_at.is_null()
     return (
@@ -89,8 +116,7 @@ def _refuse_foreign(product: Product | None, template_id: int) -> None:
         )
 
 
-def _found(query, product_id: int) -> Product:
-    product = query.first()
+def _found(product: Product | None, product_id: int) -> Product:
     if product is None:
         raise NotFound(f"product {product_id} not found")
     return product

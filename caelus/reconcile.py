@@ -29,6 +29,7 @@ from caelus.causes import Cause
 from caelus.database import session, transaction
 from caelus.errors import Busy, CaelusError, Cancelled, Unavailable
 from caelus.models import DELETED, DELETING, ERROR, READY, Deployment, Job, Template, now
+from caelus.prepared import prepared
 from caelus.process import ToolError, Tools
 from caelus.recovery import (
     PENDING,
@@ -38,6 +39,7 @@ from caelus.recovery import (
     decide,
     is_held,
     last_good,
+    made,
     newest,
     status_of,
 )
@@ -56,6 +58,8 @@ UNTOUCHED = {"chart_not_found", "chart_digest_mismatch", "chart_unusable", "regi
 }
 _CONFLICT = re.compile(r"apply failed with \d+ conflict", re.IGNORECASE)
 _LOCKED = re.compile("another operation .{1,80} in progress", re.IGNORECASE)
+# What helm says before it has changed anything of a release that is not as was thought.
+_REFUSED = re.compile(f"{_LOCKED.pattern}|has no deployed releases", re.IGNORECASE)
 
 
 def run_due(
@@ -162,6 +166,7 @@ class Attempt:
         self.template = deployment.desired_template
         self.is_first = job.reason == "create" and job.attempt == 1
         self.correcting = job.reason == "drift"  # to undo what others changed
+        self.expected = self._expected(job)
         self.owing = False  # a rollback that did not work, and so is to be tried again
         self.revision: int | None = None  # of the release as this attempt leaves it, if healthy
         self.timeout = self.template.health_timeout_sec or HEALTH_TIMEOUT_SECONDS
@@ -179,6 +184,23 @@ class Attempt:
             return self._explained(e)
         return None
 
+    def _expected(self, job: Job) -> Revision | None:
+        """The release as Caelus has left it, None where it must be looked at before.
+
+        That is so after whatever failed, and where the fence is to change: then it must not be
+        changed under a helm that somebody else runs.
+        """
+        d = self.deployment
+        if job.attempt > 1 or self.correcting:
+            return None
+        if self.is_first and d.acting_since is None:
+            return Revision(0, "none")
+        at_rest = d.acting_until is not None and d.acting_revision == d.applied_revision
+        if not at_rest or d.applied_revision is None:
+            return None
+        is_fenced = d.fence == fence.digest(self._fence_of(self.template))
+        return Revision(d.applied_revision, "deployed") if is_fenced else None
+
     def _decide(self, wanted: Wanted) -> tuple[Action, list[Revision]]:
         history = releases.history(self.tools, self.uid)
         healthy = self.deployment.applied_template_id is not None
@@ -188,23 +210,32 @@ class Attempt:
 
     def _apply(self) -> None:
         values = deployments.check_values(self.deployment)
-        if self.is_first:
-            self._fence(self.template)
+        if self.expected is None:
+            self._apply_as_found(values)
+            return
+        self._fence(self.template)
+        try:
+            self._upgrade(values, self.expected)
+        except ToolError as e:
+            if not _REFUSED.search(e.output):
+                raise
+            log.info("%s is not as Caelus has left it", self.uid)
+            self._disown()
+            self._apply_as_found(values)
+
+    def _apply_as_found(self, values: dict) -> None:
         action, history = self._decide(Wanted.APPLY)
         if action == Action.UNLOCK:
-            self._unlock(newest(history))
-        if not self.is_first:  # only now: what runs there may be another helm's business
+            self._unlock(history)
+        if self.expected is None:  # only now: what runs there may be another helm's business
             self._fence(self.template)
         try:
             self._upgrade(values, newest(history))
         except ToolError as e:
             if _LOCKED.search(e.output):
+                self._disown()
                 raise _busy(self.uid) from None  # since it was looked at
-            if not self._may_take_back(e):
-                raise
-            self._tell("taken_back", "fields that others had set are taken back")
-            self.correcting = True
-            self._upgrade(values, newest(releases.history(self.tools, self.uid)))
+            raise
 
     def _remove(self) -> None:
         action, _ = self._decide(Wanted.DELETE)
@@ -213,9 +244,17 @@ class Attempt:
         kubectl.delete_namespace(self.tools, self.uid, self.patience)
 
     def _fence(self, template: Template) -> None:
-        objects = self._fence_of(template)
-        surplus = [] if self.is_first else fence.surplus(objects)  # of a fence that was before
+        """Put up the fence, and take away what an older one had more."""
+        objects, d = self._fence_of(template), self.deployment
+        wanted = fence.digest(objects)
+        is_there = d.fence == wanted and not self.correcting
+        is_new = d.fence is None and self.is_first
+        surplus = [] if is_there or is_new else fence.surplus(objects)
+        if d.fence not in (None, wanted):
+            d.fence = None  # whatever comes, it may be the one or the other
+            self._note(fence=None)
         kubectl.apply_fence(self.tools, self.uid, objects, surplus)
+        d.fence = wanted  # put on record along with what helm is to do, or the outcome
 
     def _fence_of(self, template: Template) -> list[dict]:
         return fence.objects(self.uid, template.capabilities_json, self.tools.config)
@@ -226,6 +265,16 @@ class Attempt:
         return wanted and not self.correcting and _CONFLICT.search(error.output) is not None
 
     def _upgrade(self, values: dict, present: Revision) -> None:
+        try:
+            self._run_helm(values, present)
+        except ToolError as e:
+            if not self._may_take_back(e):
+                raise
+            self._tell("taken_back", "fields that others had set are taken back")
+            self.correcting = True
+            self._run_helm(values, newest(releases.history(self.tools, self.uid)))
+
+    def _run_helm(self, values: dict, present: Revision) -> None:
         t = self.template
         plain_http = (t.capabilities_json or {}).get("plain_http") is True
         chart = helm.Chart(t.chart_ref, t.chart_version, t.chart_digest, plain_http)
@@ -239,37 +288,42 @@ class Attempt:
         """Note which revision our own helm makes, and from when to when: a lock on it is ours."""
         d = self.deployment
         d.acting_revision, d.acting_since, d.acting_until = present.number + 1, now(), None
-        mine = (Deployment.id == d.id) & (Deployment.acting_since == d.acting_since)
         begun = {"acting_revision": d.acting_revision, "acting_since": d.acting_since}
-        self._note(Deployment.id == d.id, **begun, acting_until=None)
+        self._note(**begun, acting_until=None, fence=d.fence)
         try:
             yield
-        finally:
+        except BaseException:
             d.acting_until = now()
-            self._note(mine, acting_until=d.acting_until)
+            self._note(acting_until=d.acting_until, since=d.acting_since)
+            raise
+        d.acting_until = now()  # put on record with the outcome
 
     def _disown(self) -> None:
         """Our helm made no revision: while it looked for its chart, somebody else may have."""
         self.deployment.acting_revision = None
-        self._note(Deployment.id == self.deployment.id, acting_revision=None)
+        self._note(acting_revision=None)
 
-    def _note(self, condition, **fields) -> None:
-        _insist(Deployment.update(fields).where(condition).execute, self.tools)
+    def _note(self, **fields) -> None:
+        _insist(lambda: _noted.run(id=self.deployment.id, **fields), self.tools)
 
-    def _unlock(self, locked: Revision) -> None:
+    def _unlock(self, history: list[Revision]) -> None:
         """Let helm go on from a release that a killed helm left locked.
 
         Raises ReleaseBusy where it may be the lock of a helm that somebody else runs.
         """
+        locked = newest(history)
         secret = releases.stored(self.tools, self.uid, locked.number)
-        self._refuse_held(locked, releases.deleted_at(secret))
+        self._refuse_held(history, releases.deleted_at(secret))
         releases.unlock(self.tools, self.uid, secret)
         said = f"revision {locked.number} was {locked.status} with no helm at it: marked failed"
         self._tell("unlocked", said)
 
-    def _refuse_held(self, locked: Revision, deleted: datetime.datetime | None = None) -> None:
-        d = self.deployment
-        mine = deleted is None and locked.number == d.acting_revision
+    def _refuse_held(
+        self, history: list[Revision], deleted: datetime.datetime | None = None
+    ) -> None:
+        d, locked, mine = self.deployment, newest(history), False
+        if deleted is None and d.acting_revision is not None:
+            mine = locked.number == made(history, d.acting_revision, d.acting_since)
         begun = d.acting_since if mine else None
         if is_held(deleted or locked.updated, begun, d.acting_until, now()):
             raise _busy(self.uid)
@@ -299,7 +353,7 @@ class Attempt:
             action, history = self._decide(Wanted.RESTORE)
             good = last_good(history, self.deployment.applied_revision)
             if action == Action.ROLLBACK and good is not None:
-                self._roll_back(newest(history), good)
+                self._roll_back(history, good)
             elif status_of(history) == "deployed":  # our helm has changed nothing
                 self._fence_as_before()
         except ReleaseBusy:
@@ -310,9 +364,10 @@ class Attempt:
             log.warning("%s can't be rolled back: %s", self.uid, detail)
             self.owing = True
 
-    def _roll_back(self, failed: Revision, good: int) -> None:
+    def _roll_back(self, history: list[Revision], good: int) -> None:
+        failed = newest(history)
         if failed.status in PENDING:
-            self._refuse_held(failed)
+            self._refuse_held(history)
         try:
             self._fence_as_before()
             with self._acting(failed):
@@ -335,6 +390,12 @@ class Attempt:
                 events.record(self.deployment.id, type, message)
 
         _insist(write, self.tools)
+
+
+@prepared
+def _noted(id, since=None, **fields):
+    query = Deployment.update(fields).where(Deployment.id == id)
+    return query if since is None else query.where(Deployment.acting_since == since)
 
 
 def _busy(uid: str) -> ReleaseBusy:
@@ -365,12 +426,15 @@ def _record(job: Job, attempt: Attempt, cause: Cause | None) -> Deployment:
         outcome = _outcome(deployment, cause)
         if attempt.revision is not None or cause is None:
             outcome["applied_revision"] = attempt.revision
-        Deployment.update(
+        _noted.run(
+            id=deployment.id,
             last_reconcile_at=now(),
             last_error=cause and cause.message,
             cause=cause and cause.document(),
+            acting_until=deployment.acting_until,
+            fence=deployment.fence,
             **outcome,
-        ).where(Deployment.id == deployment.id).execute()
+        )
         if _is_news(job, deployment, cause):
             type = outcome["status"] if cause is None else "failed"
             message = cause.message if cause else f"{job.reason} done"

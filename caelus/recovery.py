@@ -48,6 +48,16 @@ def status_of(history: list[Revision]) -> str:
     return status if status in STATUSES else "unknown"
 
 
+def made(history: list[Revision], expected: int | None, begun: datetime.datetime) -> int | None:
+    """Which revision a helm made that began at `begun` and was `expected` to make that one.
+
+    Where somebody else has made that one before, or the release is another one than was thought,
+    it is the first of those made since. (One of unknown age may have been.)
+    """
+    since = [r.number for r in history if r.updated is None or r.updated >= begun]
+    return expected if expected in since else min(since, default=None)
+
+
 def decide(status: str, wanted: Wanted, healthy: bool) -> Action:
     """What to do about a release with `status`, that once was `healthy` or never."""
     match wanted:

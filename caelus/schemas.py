@@ -58,6 +58,8 @@ def fields(required: str = "", **properties) -> dict:
     }
 
 
+ONLY_EMAIL = fields(email=EMAIL)
+
 # Output: documents. A row that a query has not loaded is never touched: no query per row.
 
 
@@ -240,7 +242,7 @@ def outcome(row: Deployment) -> dict:
 
 def time(value: datetime.datetime | None) -> str | None:
     """ISO 8601 in UTC, with Z; microseconds always, so that it sorts as text."""
-    return value and f"{value:%Y-%m-%dT%H:%M:%S.%fZ}"
+    return value and f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _product(row: Product) -> dict:

@@ -4,7 +4,6 @@ What `marks` finds is moved out of `user_values_json` and `default_values_json`,
 its place, into `secrets`. What Caelus generated is there alone.
 """
 
-import copy
 import json
 import string
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from caelus import keyring, marks, values
 from caelus.database import forget_what_was, lock_tables
 from caelus.errors import BadValues, Conflict, SecretKeyError
 from caelus.models import DELETED, READY, Deployment, Template
-from caelus.validation import compact, field_in
+from caelus.validation import compact, copied, field_in
 
 MASK = marks.MASK
 IN_USE = {Deployment: Deployment.status != DELETED, Template: Template.deleted_at.is_null()}
@@ -268,7 +267,7 @@ def _hidden(document, places: set[str], secrets: dict, place: str = ""):
 def _restored(document, secrets: dict, place: str = ""):
     """`document` with these secrets at their places: the opposite of `_hidden`."""
     if place in secrets:
-        return copy.deepcopy(secrets[place])
+        return copied(secrets[place])
     if isinstance(document, dict):
         return {
             key: _restored(item, secrets, f"{place}/{marks.escaped(key)}")

@@ -76,6 +76,7 @@ def run(config, stop, server, welcome) -> int:
     from caelus.worker import Workers
 
     workers = Workers(config.workers, Tools(config, stop))
+    _settle()
     workers.start()
     if config.is_exposed:
         log.warning(EXPOSED, config.host)
@@ -88,6 +89,17 @@ def run(config, stop, server, welcome) -> int:
     workers.stop()
     log.info("stopped")
     return 0
+
+
+def _settle() -> None:
+    """Do now what requests would else wait for: loading jsonschema, going through all garbage."""
+    import gc
+
+    from caelus import validation
+
+    validation.input_formats()
+    gc.collect()
+    gc.freeze()  # what is there by now stays: it need not be looked through again
 
 
 def _warn_of_lost_key() -> None:

@@ -4,6 +4,7 @@ import datetime
 
 from caelus import credentials
 from caelus.models import Session, User, now
+from caelus.prepared import prepared
 
 LASTS = datetime.timedelta(days=30)
 IDLE = datetime.timedelta(days=7)
@@ -19,12 +20,7 @@ def create(user: User) -> str:
 def shown(text: str) -> Session | None:
     """The session with this text, its live user loaded; None if it is over."""
     at = now()
-    query = (
-        Session.select(Session, User)
-        .join(User)
-        .where(User.deleted_at.is_null(), Session.expires_at > at, Session.last_seen_at > at - IDLE)
-    )
-    session = credentials.matching(query, Session, text)
+    session = credentials.matching(_valid, text, at=at, seen=at - IDLE)
     if session is not None:
         credentials.note_use(session, Session.last_seen_at, at)
     return session
@@ -37,3 +33,17 @@ def end(session: Session) -> None:
 def prune(at: datetime.datetime) -> None:
     over = (Session.expires_at <= at) | (Session.last_seen_at <= at - IDLE)
     Session.delete().where(over).execute()
+
+
+@prepared
+def _valid(hash, at, seen):
+    return (
+        Session.select(Session, User)
+        .join(User)
+        .where(
+            Session.hash == hash,
+            User.deleted_at.is_null(),
+            Session.expires_at > at,
+            Session.last_seen_at > seen,
+        )
+    )

@@ -7,6 +7,7 @@ from caelus import config, events, products, secretvalues, values
 from caelus.database import page, session, unique
 from caelus.errors import Conflict, Invalid, NotFound, ReconcileError
 from caelus.models import Deployment, Product, Template, now
+from caelus.prepared import insert, prepared
 from caelus.users import refuse_in_use
 
 PASSWORD_IN_URL = re.compile(r"[^/]*://[^/]*@")
@@ -32,7 +33,7 @@ def create(*, product_id: int, chart_ref: str, chart_version: str, **fields) -> 
     secretvalues.hide_defaults(template)
     taken = f"product {product_id} has a template of {chart_ref} {chart_version} already"
     with unique(taken):
-        template.save(force_insert=True)
+        insert(template)
     events.record(None, "template_created", _told(template, "created"))
     return template
 
@@ -83,18 +84,17 @@ def _resolve(fields: dict) -> dict:
 
 def find(*, product_id: int, limit: int | None = None, after: int | None = None) -> list[Template]:
     products.get(product_id=product_id)
-    return list(page(_alive().where(Template.product == product_id), limit, after))
+    return _page.all(product_id=product_id, limit=limit, after=after)
 
 
 def get(*, product_id: int, template_id: int) -> Template:
-    return _found(_alive().where(Template.product == product_id), template_id)
+    return _found(_live_of.first(id=template_id, product_id=product_id), template_id)
 
 
 def get_locked(template_id: int) -> Template:
     """The live template of a live product, kept from being deleted until the transaction ends."""
-    template = _found(_alive(), template_id)
-    products.get_locked(template.product_id, share=True)
-    return _found(_alive(), template_id)
+    products.keep_of(template_id)
+    return _found(_live.first(id=template_id), template_id)
 
 
 def delete(*, product_id: int, template_id: int) -> Template:
@@ -131,13 +131,27 @@ def _plain(version: str) -> str:
     return version.removeprefix("v").replace("_", "+")
 
 
+@prepared
+def _page(product_id, limit, after):
+    return page(_alive().where(Template.product == product_id), limit, after)
+
+
+@prepared
+def _live_of(id, product_id):
+    return _alive().where(Template.id == id, Template.product == product_id)
+
+
+@prepared
+def _live(id):
+    return _alive().where(Template.id == id)
+
+
 def _alive():
     live = Template.deleted_at.is_null() & Product.deleted_at.is_null()
     return Template.select(Template, Product).join(Product).where(live)
 
 
-def _found(query, template_id: int) -> Template:
-    template = query.where(Template.id == template_id).first()
+def _found(template: Template | None, template_id: int) -> Template:
     if template is None:
         raise NotFound(f"template {template_id} not found")
     return template

@@ -6,6 +6,7 @@ from caelus import events, users
 from caelus.database import page
 from caelus.errors import NotFound
 from caelus.models import Token, User, alive, now
+from caelus.prepared import prepared
 
 PREFIX = "caelus_"  # secret scanners know a token by it
 
@@ -47,16 +48,21 @@ def shown(text: str) -> Token | None:
     from caelus import credentials
 
     at = now()
-    query = (
+    token = credentials.matching(_valid, text, at=at)
+    if token is not None:
+        credentials.note_use(token, Token.last_used_at, at)
+    return token
+
+
+@prepared
+def _valid(hash, at):
+    return (
         Token.select(Token, User)
         .join(User)
         .where(
+            Token.hash == hash,
             Token.deleted_at.is_null(),
             User.deleted_at.is_null(),
             Token.expires_at.is_null() | (Token.expires_at > at),
         )
     )
-    token = credentials.matching(query, Token, text)
-    if token is not None:
-        credentials.note_use(token, Token.last_used_at, at)
-    return token

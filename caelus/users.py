@@ -4,11 +4,13 @@ from caelus import events
 from caelus.database import alone, locked, page, unique
 from caelus.errors import Conflict, NotFound
 from caelus.models import DELETED, Deployment, User, alive, now
+from caelus.prepared import insert, prepared
 
 
 def create(*, email: str, is_admin: bool = False) -> User:
+    user = User(email=email, email_key=email.casefold(), is_admin=is_admin)
     with unique(f"a user with the e-mail {email} exists already"):
-        user = User.create(email=email, email_key=email.casefold(), is_admin=is_admin)
+        insert(user)
     kind = "admin" if is_admin else "user"
     events.record(None, "user_created", f"{kind} {user.id} ({email}) created")
     return user
@@ -18,19 +20,19 @@ def find(
     *, search: str | None = None, limit: int | None = None, after: int | None = None
 ) -> list[User]:
     """All, or those with `search` in their e-mail, whatever its case."""
-    query = alive(User)
-    if search is not None:
-        query = query.where(User.email_key.contains(search.casefold()))
-    return list(page(query, limit, after))
+    if search is None:
+        return _page.all(limit=limit, after=after)
+    found = _page.query(limit=limit, after=after)
+    return list(found.where(User.email_key.contains(search.casefold())))
 
 
 def get(*, user_id: int) -> User:
-    return _found(alive(User).where(User.id == user_id), user_id)
+    return _found(_live.first(id=user_id), user_id)
 
 
 def get_locked(user_id: int) -> User:
     """The live user, kept from being deleted until the transaction ends."""
-    return _found(locked(alive(User).where(User.id == user_id), share=True), user_id)
+    return _found(_live_shared.first(id=user_id), user_id)
 
 
 def find_by_email(email: str) -> User | None:
@@ -43,7 +45,7 @@ def has_admin() -> bool:
 
 def update(*, user_id: int, is_admin: bool) -> User:
     alone("admins")
-    user = _found(locked(alive(User).where(User.id == user_id)), user_id)
+    user = _found(_live_alone.first(id=user_id), user_id)
     if not is_admin:
         _refuse_last_admin(user)
     user.is_admin = is_admin
@@ -55,7 +57,7 @@ def update(*, user_id: int, is_admin: bool) -> User:
 
 def delete(*, user_id: int) -> User:
     alone("admins")
-    user = _found(locked(alive(User).where(User.id == user_id)), user_id)
+    user = _found(_live_alone.first(id=user_id), user_id)
     refuse_in_use(f"user {user_id}", Deployment.user == user)
     _refuse_last_admin(user)
     user.deleted_at = now()
@@ -71,8 +73,27 @@ def _refuse_last_admin(user: User) -> None:
         raise Conflict(f"user {user.id} is the last admin; make another user an admin first")
 
 
-def _found(query, user_id: int) -> User:
-    user = query.first()
+@prepared
+def _page(limit, after):
+    return page(alive(User), limit, after)
+
+
+@prepared
+def _live(id):
+    return alive(User).where(User.id == id)
+
+
+@prepared
+def _live_shared(id):
+    return locked(alive(User).where(User.id == id), share=True)
+
+
+@prepared
+def _live_alone(id):
+    return locked(alive(User).where(User.id == id))
+
+
+def _found(user: User | None, user_id: int) -> User:
     if user is None:
         raise NotFound(f"user {user_id} not found")
     return user

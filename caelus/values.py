@@ -3,7 +3,6 @@
 Everything here is pure: documents in, documents out.
 """
 
-import copy
 import re
 
 from caelus import isolation, marks, references, validation
@@ -206,11 +205,11 @@ def final_values(
     values = merge(defaults or {}, {"user": user_values} if given else {})
     bindings = _checked_bindings((capabilities or {}).get("bindings"))
     context = facts | {"values": values}
-    result = copy.deepcopy(values)
+    result = validation.copied(values)
     for place, parts in bindings.items():
         bound = _render(parts, context)
         if bound is not MISSING:
-            _put(result, place, copy.deepcopy(bound))
+            _put(result, place, validation.copied(bound))
     if schema is not None:
         _refuse("values", validation.schema_errors(schema, result), schema, result)
     if policy(capabilities, "user_values") == "bindings_only":
@@ -220,7 +219,7 @@ def final_values(
 
 def merge(base: dict, over: dict) -> dict:
     """`over` laid on `base`: objects merge by key, anything else replaces. Shares no object."""
-    return copy.deepcopy(_merged(base, over))
+    return validation.copied(_merged(base, over))
 
 
 def _merged(base: dict, over: dict) -> dict:
@@ -332,7 +331,7 @@ def may_hold(schema, path: tuple) -> bool:
 
 
 def _check_pointers(defaults: dict, bindings: dict) -> None:
-    values = copy.deepcopy(defaults)
+    values = validation.copied(defaults)
     for place, parts in bindings.items():
         anything = len(parts) == 1 and parts[0][:1] == ("values",)
         _put(values, place, {} if anything else "")

@@ -5,9 +5,10 @@ import contextlib
 import sqlite3
 import time
 
+import psycopg
 import pytest
 
-from caelus import config, database, startup
+from caelus import config, database, pool, startup
 from caelus.errors import Unavailable
 
 
@@ -24,8 +25,36 @@ def test_writers_wait_for_another_process_together_not_one_after_the_other(tmp_p
     path = str(database.sqlite_path(config.load().database_url))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with concurrent.futures.ThreadPoolExecutor(6) as pool:
-            waited = sorted(pool.map(write, range(6)))
+        with concurrent.futures.ThreadPoolExecutor(6) as threads:
+            waited = sorted(threads.map(write, range(6)))
     assert waited[-1] < 3.5 * waited[0]  # alone it would be six times
     with database.session(), database.transaction():  # none of them is left in the way
         pass
+
+
+# Connections to Postgres
+
+
+def end_all_others(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_connection_that_has_rested_is_replaced_where_it_is_gone(rest, settings, monkeypatch):
+    assert rest("list-users").ok
+    end_all_others(settings.database_url)
+    monkeypatch.setattr(pool, "RESTED_SECONDS", 0)
+    assert rest("list-users").ok
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_one_that_is_gone_while_it_is_in_use_is_told_of_once(rest, settings, monkeypatch):
+    """It is not asked whether it is still there: that would double the round trips of a request."""
+    monkeypatch.setattr(pool, "RESTED_SECONDS", 60)
+    assert rest("list-users").ok
+    end_all_others(settings.database_url)
+    assert [rest("list-users").code for _ in range(2)] == [503, 200]

@@ -12,8 +12,8 @@ from tests.program import ROOT, Program
 
 FLOORS = [
     "errors config tracing logs isolation supervision findings",
-    "validation references database models migrate process charts archives helm kubectl"
-    " keyring marks yamltext recovery releases wording evidence symptoms causes readonly"
+    "validation references pool database models prepared migrate process charts archives"
+    " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes readonly"
     " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"

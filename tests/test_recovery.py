@@ -13,6 +13,7 @@ from caelus.recovery import (
     decide,
     is_held,
     last_good,
+    made,
     status_of,
 )
 
@@ -108,3 +109,20 @@ def ago(minutes: float) -> datetime.datetime:
 )
 def test_whose_a_lock_is_is_told_by_its_time(since, begun, ended, held):
     assert is_held(since, begun, ended, NOON) == held
+
+
+@pytest.mark.parametrize(
+    ("ages", "expected", "number"),
+    [
+        ([9, 2], 2, 2),  # as was thought
+        ([9, 2, 1], 2, 2),  # somebody else came after
+        ([9, 7, 2], 2, 3),  # somebody else had made that one before
+        ([2], 7, 1),  # it had been uninstalled meanwhile
+        ([9, 7], 3, None),  # killed before it made any
+        ([9, None], 2, 2),
+        ([], 1, None),
+    ],
+)
+def test_which_revision_a_killed_helm_made_is_told_by_its_time(ages, expected, number):
+    history = [Revision(n, "superseded", age and ago(age)) for n, age in enumerate(ages, 1)]
+    assert made(history, expected, begun=ago(5)) == number

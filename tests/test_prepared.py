@@ -1,0 +1,123 @@
+"""Queries whose SQL is kept: they give what peewee's own would, call after call."""
+
+import datetime
+
+import peewee
+import pytest
+
+from caelus.database import database, session, transaction
+from caelus.models import Job, Product, Template, User, now
+from caelus.prepared import insert, prepared
+
+AT = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC)
+
+
+@prepared
+def by(email, at):
+    query = User.select()
+    if email is not None:
+        query = query.where(User.email == email)
+    if at is not None:
+        query = query.where(User.created_at <= at)
+    return query.order_by(User.id)
+
+
+@prepared
+def of_product(name):
+    return Template.select(Template, Product).join(Product).where(Product.name == name)
+
+
+@prepared
+def renamed(id, **changes):
+    return User.update(**changes).where(User.id == id)
+
+
+@prepared
+def returned(email):
+    return User.update(is_admin=True).where(User.email == email).returning(User)
+
+
+@pytest.fixture
+def people(settings):
+    with session(), transaction():
+        for name in ("ada", "eve"):
+            insert(User(email=f"{name}@example.org", email_key=name, created_at=AT))
+    with session():
+        yield
+
+
+def emails(rows) -> list[str]:
+    return [row.email.partition("@")[0] for row in rows]
+
+
+def test_each_call_has_its_own_values(people):
+    assert emails(by.all(email="ada@example.org", at=None)) == ["ada"]
+    assert emails(by.all(email="eve@example.org", at=None)) == ["eve"]
+    assert by.first(email="nobody", at=None) is None
+
+
+def test_none_makes_another_query(people):
+    assert emails(by.all(email=None, at=None)) == ["ada", "eve"]
+    assert emails(by.all(email="eve@example.org", at=None)) == ["eve"]
+
+
+def test_values_are_converted_as_their_columns_do(people):
+    zone = datetime.timezone(datetime.timedelta(hours=5))
+    assert emails(by.all(email=None, at=AT.astimezone(zone))) == ["ada", "eve"]
+    assert by.all(email=None, at=AT - datetime.timedelta(microseconds=1)) == []
+
+
+def test_rows_are_what_peewee_makes_of_them(people):
+    kept = by.first(email="ada@example.org", at=None)
+    fresh = User.select().where(User.email == "ada@example.org").get()
+    assert kept.__data__ == fresh.__data__
+    assert (kept.created_at, kept.is_admin, kept.dirty_fields) == (AT, False, [])
+
+
+def test_what_a_join_loads_is_loaded(people):
+    product = Product.create(name="App")
+    insert(Template(product=product, chart_ref="r", chart_version="1", capabilities_json={"a": 1}))
+    template = of_product.first(name="App")
+    statements = []
+    database.obj.query_hooks.append(statements.append)
+    try:
+        assert (template.product.name, template.capabilities_json) == ("App", {"a": 1})
+    finally:
+        database.obj.query_hooks.clear()
+    assert statements == []
+
+
+def test_written_columns_are_converted_and_null_is_a_value(people):
+    assert renamed.run(id=1, created_at=AT, deleted_at=AT) == 1
+    assert User.get_by_id(1).deleted_at == AT
+    assert renamed.run(id=1, created_at=AT, deleted_at=None) == 1
+    assert User.get_by_id(1).deleted_at is None
+    assert renamed.run(id=99, created_at=AT, deleted_at=None) == 0
+
+
+def test_an_update_can_give_its_rows(people):
+    assert [(row.id, row.is_admin) for row in returned.all(email="eve@example.org")] == [(2, True)]
+
+
+def test_an_inserted_row_has_its_id_and_its_own_time(people):
+    before = now()
+    one, other = User(email="a", email_key="a"), User(email="b", email_key="b")
+    for row in (one, other):
+        insert(row)
+    assert (one.id, other.id) == (3, 4)
+    assert before <= User.get_by_id(3).created_at <= User.get_by_id(4).created_at
+    assert User.get_by_id(4).__data__ == other.__data__ | {"deleted_at": None}
+
+
+def test_a_missing_default_is_not_that_of_the_first_row(people):
+    """What a row lacks is null: a default of now, kept in the SQL, would be the first one's."""
+    row = User(__no_default__=True, email="a", email_key="a", is_admin=False)
+    with pytest.raises(peewee.IntegrityError, match="(?i)null"), transaction():
+        insert(row)
+
+
+def test_a_foreign_key_is_written_as_its_id(shop):
+    from tests.test_deployments import NEW
+
+    assert shop("create-deployment", **NEW).ok
+    assert Job.get_by_id(1).deployment_id == 1
