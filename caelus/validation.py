@@ -12,6 +12,9 @@ import re
 
 from caelus.errors import Conflict, Invalid, TooLarge
 
+NEWEST_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+# What many charts say: whichever draft is the newest.
+UNSAID_DRAFTS = ("http://json-schema.org/schema", "http://json-schema.org/schema#")
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 MAX_NODES = 1_000_000
@@ -255,7 +258,9 @@ def draft_of(schema: dict):
     """The class for the draft that `$schema` names. Raises Conflict for one that is not known."""
     import jsonschema
 
-    name = schema.get("$schema", "https://json-schema.org/draft/2020-12/schema")
+    name = schema.get("$schema", NEWEST_DRAFT)
+    if name in UNSAID_DRAFTS:
+        name = NEWEST_DRAFT
     draft = None
     with contextlib.suppress(ValueError):  # no address
         if isinstance(name, str):
