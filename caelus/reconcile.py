@@ -166,7 +166,7 @@ class Attempt:
         self.template = deployment.desired_template
         self.is_first = job.reason == "create" and job.attempt == 1
         self.correcting = job.reason == "drift"  # to undo what others changed
-        self.expected = self._expected(job)
+        self.looks = self.correcting or job.attempt > 1  # at the release before it acts
         self.owing = False  # a rollback that did not work, and so is to be tried again
         self.revision: int | None = None  # of the release as this attempt leaves it, if healthy
         self.timeout = self.template.health_timeout_sec or HEALTH_TIMEOUT_SECONDS
@@ -184,14 +184,14 @@ class Attempt:
             return self._explained(e)
         return None
 
-    def _expected(self, job: Job) -> Revision | None:
+    def _expected(self) -> Revision | None:
         """The release as Caelus has left it, None where it must be looked at before.
 
         That is so after whatever failed, and where the fence is to change: then it must not be
         changed under a helm that somebody else runs.
         """
         d = self.deployment
-        if job.attempt > 1 or self.correcting:
+        if self.looks:
             return None
         if self.is_first and d.acting_since is None:
             return Revision(0, "none")
@@ -210,24 +210,25 @@ class Attempt:
 
     def _apply(self) -> None:
         values = deployments.check_values(self.deployment)
-        if self.expected is None:
+        expected = self._expected()
+        if expected is None:
             self._apply_as_found(values)
             return
         self._fence(self.template)
         try:
-            self._upgrade(values, self.expected)
+            self._upgrade(values, expected)
         except ToolError as e:
             if not _REFUSED.search(e.output):
                 raise
             log.info("%s is not as Caelus has left it", self.uid)
             self._disown()
-            self._apply_as_found(values)
+            self._apply_as_found(values, is_fenced=True)
 
-    def _apply_as_found(self, values: dict) -> None:
+    def _apply_as_found(self, values: dict, is_fenced: bool = False) -> None:
         action, history = self._decide(Wanted.APPLY)
         if action == Action.UNLOCK:
             self._unlock(history)
-        if self.expected is None:  # only now: what runs there may be another helm's business
+        if not is_fenced:  # only now: what runs there may be another helm's business
             self._fence(self.template)
         try:
             self._upgrade(values, newest(history))
@@ -322,7 +323,7 @@ class Attempt:
         self, history: list[Revision], deleted: datetime.datetime | None = None
     ) -> None:
         d, locked, mine = self.deployment, newest(history), False
-        if deleted is None and d.acting_revision is not None:
+        if deleted is None and None not in (d.acting_revision, d.acting_since):
             mine = locked.number == made(history, d.acting_revision, d.acting_since)
         begun = d.acting_since if mine else None
         if is_held(deleted or locked.updated, begun, d.acting_until, now()):
