@@ -12,14 +12,19 @@ SERVE = """Serve the REST API, and reconcile, until told to stop.
 
 Usage:
   caelus serve [--host=HOST] [--port=PORT] [--workers=N]
+         [--backup-dir=DIR] [--every=TIME] [--keep=N]
 
 Options:
-  --host=HOST  Address to listen on. [CAELUS_HOST, 127.0.0.1]
-  --port=PORT  Port to listen on; 0 takes a free one. [CAELUS_PORT, 8000]
-  --workers=N  Reconciler threads; 0 serves the API alone. [CAELUS_WORKERS, 2]
+  --host=HOST       Address to listen on. [CAELUS_HOST, 127.0.0.1]
+  --port=PORT       Port to listen on; 0 takes a free one. [CAELUS_PORT, 8000]
+  --workers=N       Reconciler threads; 0 serves the API alone. [CAELUS_WORKERS, 2]
+  --backup-dir=DIR  Back the SQLite database up there, by and by. [CAELUS_BACKUP_DIR]
+  --every=TIME      Once in 30m, 24h, 7d. [CAELUS_BACKUP_EVERY, 24h]
+  --keep=N          Keep that many backups. [CAELUS_BACKUP_KEEP, 14]
 
-Example:
+Examples:
   caelus serve --port=8080
+  caelus serve --backup-dir=/var/backups/caelus --every=12h --keep=28
 """
 RECONCILE = """Make the cluster agree with the database.
 
@@ -51,7 +56,15 @@ EXPOSED = (
 
 def serve(words: dict) -> int:
     stop = Stop()
-    config = configure(host=words["--host"], port=words["--port"], workers=words["--workers"])
+    config = configure(
+        host=words["--host"],
+        port=words["--port"],
+        workers=words["--workers"],
+        backup_dir=words["--backup-dir"],
+        backup_every=words["--every"],
+        backup_keep=words["--keep"],
+    )
+    _refuse_backups_of_postgres(config)
     upgrade_database(config)
     _warn_of_lost_key()
     from caelus import supervision
@@ -71,6 +84,15 @@ def serve(words: dict) -> int:
     workers.stop()
     log.info("stopped")
     return 0
+
+
+def _refuse_backups_of_postgres(config) -> None:
+    if config.backup_dir and not config.is_sqlite:
+        from caelus.errors import ConfigError
+
+        raise ConfigError(
+            "CAELUS_BACKUP_DIR is for SQLite; have pg_dump back Postgres up (caelus help backup)"
+        )
 
 
 def _warn_of_lost_key() -> None:
@@ -101,6 +123,8 @@ def _welcome(config, url: str) -> None:
 def reconcile(words: dict) -> int:
     stop = Stop()
     config = configure()
+    if words["--watch"]:
+        _refuse_backups_of_postgres(config)
     open_database(config)
     _warn_of_lost_key()
     from caelus.process import Tools

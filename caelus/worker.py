@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from caelus import audit, drift, events, jobs, leases, logins, notices, reconcile, sessions
+from caelus import audit, backups, drift, events, jobs, leases, logins, notices, reconcile, sessions
 from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
@@ -15,6 +15,7 @@ from caelus.process import GRACE_SECONDS, Tools
 log = logging.getLogger("caelus.worker")
 POLL_SECONDS = 1  # for retries that become due, and workers that died
 PRUNE_SECONDS = 3600
+BACKUP_SECONDS, BACKUP_AGAIN_SECONDS = 30, 300  # between looks whether one is due; after a failure
 
 
 def run_one(worker: str, tools: Tools) -> bool:
@@ -45,6 +46,8 @@ class Workers:
             for n in range(1, count + 1)
         ]
         self._threads.append(self._thread("pruner", self._prune))
+        if tools.config.backup_dir:
+            self._threads.append(self._thread("backups", self._back_up))
         if count:
             self._threads.append(self._thread("notices", notices.listen, tools.cancel))
             self._threads.append(self._thread("minder", self._mind))
@@ -84,6 +87,12 @@ class Workers:
         while not self._tools.cancel.is_set():
             _safely("pruner", _prune)
             self._tools.cancel.wait(PRUNE_SECONDS)
+
+    def _back_up(self) -> None:
+        pause = POLL_SECONDS
+        while not self._tools.cancel.wait(pause):
+            done = _safely("backups", lambda: backups.tend(self._tools.config, now()))
+            pause = BACKUP_SECONDS if done else BACKUP_AGAIN_SECONDS
 
     def _sweep(self) -> None:
         """Look for drift; apart from the minder, because a cluster may be slow to answer."""

@@ -13,15 +13,16 @@ from tests.program import ROOT, Program
 FLOORS = [
     "errors config logs isolation supervision findings",
     "validation references database models migrate process charts archives helm kubectl"
-    " keyring marks yamltext recovery releases wording evidence symptoms causes readonly",
+    " keyring marks yamltext recovery releases wording evidence symptoms causes readonly"
+    " presence copies",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
-    " tool_checks cluster_checks database_checks machine_checks queue_checks doctor",
+    " tool_checks cluster_checks database_checks machine_checks queue_checks doctor backups",
     "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
     "api guard identity login_pages peers server worker"
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
-    " doctor_commands"
+    " doctor_commands backup_commands"
     " client_commands remote servers waiting completion manual helptext",
 ]
 FLOOR = {module: number for number, line in enumerate(FLOORS) for module in line.split()}
