@@ -48,6 +48,13 @@ def connect(config: Config) -> None:
         path = sqlite_path(config.database_url)
         make_directory(path.parent)
         presence.share(path)  # before the file, which a restore may be about to replace
+    bind(config)
+
+
+def bind(config: Config) -> None:
+    """As `connect`, to a database that no other process knows of yet."""
+    if config.is_sqlite:
+        path = sqlite_path(config.database_url)
         _make_file(path)
         database.initialize(sqlite(path))
     else:

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from caelus.config import Config
 from caelus.isolation import quantity
+from caelus.models import Deployment
 
 NAME = "caelus-fence"  # of each object in the namespace
+GENERATION = "caelus/generation"  # annotation of the Namespace
 MANAGED = {"app.kubernetes.io/managed-by": "caelus"}
 # By kind: its API, and its name for kubectl, which other groups have a `networkpolicies` for, too.
 _KINDS = {
@@ -37,6 +39,25 @@ def objects(uid: str, capabilities: dict | None, site: Config) -> list[dict]:
     if limits := {section: _texts(given) for section, given in said["limits"].items() if given}:
         found.append(_object("LimitRange", uid, {"limits": [{"type": "Container"} | limits]}))
     return found
+
+
+def signed(fenced: list[dict], deployment: Deployment) -> list[dict]:
+    """`fenced`, its Namespace with what a database that lost the deployment has to know of it."""
+    namespace, *others = fenced
+    said = {
+        GENERATION: str(deployment.generation),
+        "caelus/deployment": str(deployment.id),
+        "caelus/domain": deployment.domainname,
+        "caelus/template": str(deployment.desired_template_id),
+        "caelus/user": deployment.user.email,
+    }
+    return [namespace | {"metadata": namespace["metadata"] | {"annotations": said}}, *others]
+
+
+def generation(namespace: dict) -> int | None:
+    """The generation that was last applied to the live namespace, None if that is not known."""
+    text = (namespace["metadata"].get("annotations") or {}).get(GENERATION, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def surplus(wanted: list[dict]) -> list[str]:

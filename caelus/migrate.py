@@ -56,16 +56,17 @@ def require_current(config: Config) -> None:
         )
 
 
-def run(config: Config) -> list[str]:
+def run(config: Config, keep: bool = True) -> list[str]:
     """Bring the schema up to date; gives the names of what was applied.
 
-    Under a lock against other processes, all or nothing. Call it before any thread starts:
-    peewee_migrate patches the whole process while it replays what was done.
+    A SQLite database is first copied to `NAME.before-NUMBER`, unless `keep` is false. Under a lock
+    against other processes, all or nothing. Call it before any thread starts: peewee_migrate
+    patches the whole process while it replays what was done.
     """
     done = _history()
     if not set(newest()) - set(done):
         return []
-    steps = _run_sqlite(config) if config.is_sqlite else _run_postgres(db.database)
+    steps = _run_sqlite(config, keep) if config.is_sqlite else _run_postgres(db.database)
     for name in steps:
         log.info("applied migration %s", name)
     return steps
@@ -94,14 +95,15 @@ def _refuse_newer(done: list[str]) -> None:
         )
 
 
-def _run_sqlite(config: Config) -> list[str]:
+def _run_sqlite(config: Config, keep: bool) -> list[str]:
     # A connection of its own without foreign keys: SQLite changes a table by making it anew,
     # and dropping the old one would cascade into its children.
     path = db.sqlite_path(config.database_url)
     own = db.sqlite(path, foreign_keys=0)
     try:
         with own.atomic():
-            _copy_before(own, path)
+            if keep:
+                _copy_before(own, path)
             steps = _router(own).run()
             broken = own.execute_sql("PRAGMA foreign_key_check").fetchall()
             if broken:

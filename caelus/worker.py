@@ -6,7 +6,19 @@ import logging
 import threading
 import time
 
-from caelus import audit, backups, drift, events, jobs, leases, logins, notices, reconcile, sessions
+from caelus import (
+    audit,
+    backups,
+    drift,
+    events,
+    jobs,
+    leases,
+    logins,
+    notices,
+    reconcile,
+    restored,
+    sessions,
+)
 from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
@@ -15,6 +27,7 @@ from caelus.process import GRACE_SECONDS, Tools
 log = logging.getLogger("caelus.worker")
 POLL_SECONDS = 1  # for retries that become due, and workers that died
 PRUNE_SECONDS = 3600
+SETTLE_AGAIN_SECONDS = 20  # after a cluster that could not be asked
 BACKUP_SECONDS, BACKUP_AGAIN_SECONDS = 30, 300  # between looks whether one is due; after a failure
 
 
@@ -97,8 +110,12 @@ class Workers:
     def _sweep(self) -> None:
         """Look for drift; apart from the minder, because a cluster may be slow to answer."""
         name = leases.worker_name()
+        again = 0.0
         while not self._tools.cancel.wait(POLL_SECONDS):
             with events.by(name):
+                if time.monotonic() >= again:
+                    settled = _safely("sweeper", lambda: restored.tend(self._tools))
+                    again = 0.0 if settled else time.monotonic() + SETTLE_AGAIN_SECONDS
                 _safely("sweeper", lambda: drift.run_due(self._tools, now()))
 
 
