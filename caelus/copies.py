@@ -19,7 +19,7 @@ from caelus.presence import give_away
 
 WAIT_SECONDS = 60  # for a database that somebody has locked
 SIDES = ("-wal", "-shm", "-journal")  # what SQLite may have beside a file
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class CopyError(ConfigError):
@@ -120,7 +120,7 @@ def _patience():
     deadline = time.monotonic() + WAIT_SECONDS
 
     def look(status: int, remaining: int, total: int) -> None:
-        if status in _BUSY and time.monotonic() > deadline:
+        if status in BUSY and time.monotonic() > deadline:
             raise sqlite3.OperationalError("the database is locked")
 
     return look

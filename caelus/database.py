@@ -53,6 +53,8 @@ def connect(config: Config) -> None:
 
 def bind(config: Config) -> None:
     """As `connect`, to a database that no other process knows of yet."""
+    if database.obj is not None and not database.is_closed():
+        database.close()  # this thread's connection to another one
     if config.is_sqlite:
         path = sqlite_path(config.database_url)
         _make_file(path)

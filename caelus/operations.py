@@ -3,12 +3,12 @@
 A new operation is its service function and one row in the module of its noun.
 """
 
-from caelus import deployment_rows, product_rows, user_rows
+from caelus import deployment_rows, orphan_rows, product_rows, user_rows
 
 GROUPS = {
     "Users": user_rows.ROWS,
     "Products and templates": product_rows.ROWS,
-    "Deployments": deployment_rows.ROWS,
+    "Deployments": (*deployment_rows.ROWS, *orphan_rows.ROWS),
 }
 OPERATIONS = tuple(row for rows in GROUPS.values() for row in rows)
 BY_COMMAND = {operation.command: operation for operation in OPERATIONS}

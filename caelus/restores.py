@@ -55,7 +55,7 @@ def restore(config: Config, file: pathlib.Path, with_key: bool, at: datetime.dat
         copies.fill(new, readonly.place(file))
         keys = _keys(config, file) if with_key else []
         steps = _finish(config, new, found)
-        kept = _keep(path, at) if path.exists() else None
+        kept = _keep(path, at)
         copies.publish(new, path)
     log.info("%s was restored from %s", path, file)
     told = {"database": str(path), "kept": kept and str(kept), "applied": steps, "new_keys": keys}
@@ -102,33 +102,35 @@ def told(found: Contents) -> str:
 # The old one
 
 
-def _keep(path: pathlib.Path, at: datetime.datetime) -> pathlib.Path:
-    """Give the database a second name, under which it stays when it is replaced."""
+def _keep(path: pathlib.Path, at: datetime.datetime) -> pathlib.Path | None:
+    """Give the database, if there is one, a second name, which it has when it is replaced."""
     kept = path.with_name(f"{path.name}.before-restore-{at:{STAMP}}")
-    for other in path.parent.glob(f"{path.name}.before-restore-*"):
-        if os.path.samefile(other, path):  # a restore was killed before it came to the end
-            other.unlink()
-    try:
+    if there := path.exists():
+        for other in path.parent.glob(f"{path.name}.before-restore-*"):
+            if os.path.samefile(other, path):  # a restore was killed before it came to the end
+                other.unlink()
         _close_log(path)
-    except sqlite3.DatabaseError as e:
-        if isinstance(e, sqlite3.OperationalError):
-            raise CopyError(OPEN.format(path=path, reason=e)) from None
-        log.warning("%s is damaged (%s): it is kept as it is, with its log", path, e)
-    _second_name(path, kept)
-    for side in copies.SIDES:  # of a damaged one: SQLite must not take it for the new one's
+        _second_name(path, kept)
+    for side in copies.SIDES:  # of a damaged or lost one: SQLite must not take it for the new one's
         beside = path.with_name(path.name + side)
         if beside.exists():
             beside.rename(kept.with_name(kept.name + side))
     copies.sync(path.parent)
-    return kept
+    return kept if there else None
 
 
 def _close_log(path: pathlib.Path) -> None:
-    """Have all that was committed in the file itself. Raises OperationalError while any program
-    has it open."""
+    """Have all that was committed in the file itself, where that is not damaged.
+
+    Raises CopyError while any program has it open.
+    """
     connection = sqlite3.connect(copies.live(path), uri=True, timeout=presence.PATIENCE_SECONDS)
     try:
         connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+    except sqlite3.DatabaseError as e:
+        if e.sqlite_errorcode & 0xFF in copies.BUSY:  # the rest of the code says how
+            raise CopyError(OPEN.format(path=path, reason=e)) from None
+        log.warning("%s is damaged (%s): it is kept as it is, with its log", path, e)
     finally:
         connection.close()
 

@@ -51,6 +51,8 @@ RULES = {  # what a plain user gets: True if they may. {user_id} is the user's o
     "GET /events": UNSEEN,
     "GET /deployments": UNSEEN,
     "GET /jobs": UNSEEN,
+    "GET /orphans": UNSEEN,
+    "POST /orphans": UNSEEN,
 }
 BESIDE = {  # the routes that are not of the table; True for those that are open to everybody
     "/": True,

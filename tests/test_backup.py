@@ -13,7 +13,7 @@ import time
 import pytest
 
 from caelus import backups, config, copies, database, keyring, users
-from caelus.models import now
+from caelus.models import User, now
 from tests.program import Program, wait_until
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -182,29 +182,37 @@ def test_backups_under_load_are_consistent_20_times_of_20(writers, settings, fil
     assert counts == sorted(counts)
 
 
+def killed(program: Program, target: pathlib.Path, seconds: float | None, *argv) -> None:
+    """Run a command, and kill it so many seconds after it has begun with `target` (None: never)."""
+    process = subprocess.Popen(
+        [*program.command, *map(str, argv)], env=program.env, stdout=subprocess.DEVNULL
+    )
+    begun = target.with_name(f"{target.name}.partial")
+    while process.poll() is None and not begun.exists():
+        time.sleep(0.001)
+    if seconds is not None:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new_file(settings, file):
     with database.transaction():
-        for number in range(3000):
-            users.create(email=f"{'x' * 60}{number}@example.org")
+        for number in range(2000):
+            User.create(email="x" * 999 + str(number), email_key="x" * 999 + str(number))
     program = Program(CAELUS_DATABASE_URL=settings.database_url)
     program.yaml("backup", str(file))
     database.database.execute_sql("UPDATE users SET is_admin = 1 WHERE id = 1")
     whole, left = set(), 0
-    for step in range(25):
-        process = subprocess.Popen(
-            [*program.command, "backup", str(file), "--force"],
-            env=program.env,
-            stdout=subprocess.DEVNULL,
-        )
-        time.sleep(0.15 + step * 0.015)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for step in range(16):
+        killed(program, file, step * 0.01 if step < 15 else None, "backup", file, "--force")
         found = backups.inspect(file)
-        assert (found.users, found.fault) == (3000, None)
+        assert (found.users, found.fault) == (2000, None)
         whole |= set(rows(file, "SELECT is_admin FROM users WHERE id = 1"))
         left += len(names(file.parent)) > 1
     assert left, "no kill came in the middle"
+    assert whole == {0, 1}
     program.yaml("backup", str(file), "--force")
     assert names(file.parent) == [file.name]
     assert rows(file, "SELECT is_admin FROM users WHERE id = 1") == [1]

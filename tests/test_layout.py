@@ -18,8 +18,8 @@ FLOORS = [
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
-    " tool_checks cluster_checks database_checks machine_checks queue_checks doctor backups restores restored",
-    "schemas operation user_rows product_rows deployment_rows operations access dispatch openapi",
+    " tool_checks cluster_checks database_checks machine_checks queue_checks doctor backups restores restored orphans sightings",
+    "schemas operation user_rows product_rows deployment_rows orphan_rows operations access dispatch openapi",
     "api guard identity login_pages peers server worker"
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
     " doctor_commands backup_commands"
