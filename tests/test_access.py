@@ -16,6 +16,7 @@ from caelus.guard import is_open
 from caelus.models import Deployment, Event, Job, Session, Token, User, now
 from caelus.operation import Access
 from caelus.operations import BY_COMMAND, OPERATIONS
+from tests import orphan_stub
 from tests.conftest import TEMPLATE
 
 DAY = datetime.timedelta(days=1)
@@ -75,6 +76,7 @@ BODIES = {
     "create-template": TEMPLATE | {"chart_version": "9"},
     "create-deployment": {"desired_template_id": 1, "domainname": "b.example.org"},
     "update-deployment": {"domainname": "c.example.org"},
+    "adopt": {"namespace": orphan_stub.UID, "user_id": 1, "template_id": 2},
 }
 IDS = {"user_id": 1, "product_id": 1, "template_id": 2, "deployment_id": 1, "token_id": 1}
 UNUSED = {"delete-user": {"user_id": 4}, "delete-product": {"product_id": 2}}
@@ -115,7 +117,9 @@ class World:
 
 
 @pytest.fixture
-def world(shop):
+def world(shop, tmp_path, monkeypatch):
+    for name, value in orphan_stub.settings(tmp_path).items():
+        monkeypatch.setenv(name, value)
     return World(shop)
 
 
