@@ -7,8 +7,8 @@ from caelus.startup import configure, keep_postgres_drivers_out, open_database
 
 BACKUP = """Back the SQLite database up to a file, while Caelus is running or not.
 
-Secrets are in it encrypted: without the key, the backup can't decrypt them. --with-key writes it to
-FILE.key; keep the two apart.
+Secrets are in it encrypted: without the key, the backup can't decrypt them.
+--with-key writes it to FILE.key; keep the two apart.
 
 Usage:
   caelus backup FILE [--with-key] [--force]
@@ -22,8 +22,8 @@ Example:
 """
 RESTORE = """Put a backup in the place of the SQLite database, which is kept beside it.
 
-Every Caelus must be stopped. What runs in the cluster is left alone: what was changed there since
-the backup waits for your word afterwards. See: caelus help backup
+Every Caelus must be stopped. What runs in the cluster is left alone: what was
+changed there since the backup waits for your word. See: caelus help backup
 
 Usage:
   caelus restore FILE [--with-key] [--yes]

@@ -15,8 +15,7 @@ ROWS = (
         before=orphans.listed,
         usage="""List the namespaces of Caelus that are not in its database, as after a restore.
 
-Caelus deletes none of them. By hand: helm uninstall NAME --namespace NAME, and then
-kubectl delete namespace NAME, which takes all its data along.
+Caelus deletes none of them; how to by hand is told by: caelus help backup
 
 Usage:
   caelus orphans

@@ -1,4 +1,4 @@
-"""A helm and a kubectl that know one orphan, for tests that are not about the cluster."""
+"""A helm and a kubectl to whom each name is that of an orphan, for tests of other things."""
 
 import json
 import pathlib
@@ -26,7 +26,7 @@ esac
 """
 KUBECTL = """#!/bin/sh
 case "$2" in
-namespace) echo '{namespace}';;
+namespace) echo '{namespace}' | sed "s/{uid}/$3/";;
 *) echo '{{"items": [{namespace}]}}';;
 esac
 """
@@ -36,7 +36,7 @@ def settings(directory: pathlib.Path) -> dict[str, str]:
     """What makes Caelus use them."""
     scripts = {
         "helm": HELM.format(list=json.dumps([RELEASE]), metadata=json.dumps(METADATA)),
-        "kubectl": KUBECTL.format(namespace=json.dumps(NAMESPACE)),
+        "kubectl": KUBECTL.format(namespace=json.dumps(NAMESPACE), uid=UID),
     }
     found = {}
     for tool, script in scripts.items():
