@@ -4,6 +4,7 @@ was changed or removed afterwards is found. One row of the table `audit` remembe
 
 import datetime
 import hashlib
+import itertools
 import json
 
 import peewee
@@ -14,6 +15,7 @@ from caelus.models import Audit, Event
 from caelus.prepared import insert, prepared
 
 KEPT = datetime.timedelta(days=90)
+LOOKED_AT = 1000  # events at the end of the chain, where there is no time for all
 GO_ON = (  # without quotes, which YAML would double
     "INSERT INTO audit (id, created_at, pruned_id, pruned_hash, newest_id, newest_hash) "
     "SELECT 1, CURRENT_TIMESTAMP, 0, SUBSTR(hash, 1, 0), id, hash "
@@ -92,6 +94,30 @@ def verify() -> dict:
     if previous != ends.newest_hash:
         return found | {"ok": False, "fault": f"event {before}, the newest, was changed"}
     return found
+
+
+def end(opened: peewee.Database) -> tuple[int, str | None]:
+    """How many of the newest events were looked at, and what is wrong with their chain.
+
+    Only reads, by `opened`. The end of the chain first, for events are added at any time.
+    """
+    ends = next(iter(Audit.select().execute(opened)), None)
+    if ends is None:
+        return 0, "the row of the table audit is gone"
+    newest = Event.select().where(Event.id <= ends.newest_id).order_by(Event.id.desc())
+    events = list(newest.limit(LOOKED_AT + 1).execute(opened))
+    if _is_broken(ends, events):
+        return 0, f"the chain of the newest {LOOKED_AT} events is broken"
+    return min(len(events), LOOKED_AT), None
+
+
+def _is_broken(ends: Audit, events: list[Event]) -> bool:
+    """Whether `events`, the newest first, are not what has led to the end of the chain."""
+    if not events:
+        return ends.newest_id > ends.pruned_id
+    links = itertools.pairwise(events)
+    wrong = any(event.hash != digest(before.hash, event) for event, before in links)
+    return wrong or events[0].hash != ends.newest_hash
 
 
 def _fault(before: int, id: int) -> str:

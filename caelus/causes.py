@@ -52,6 +52,15 @@ CODES = {
     "namespace_terminating": (True, "see to what its conditions name; then it ends by itself"),
     "tool_missing": (True, "install it on the PATH, or set CAELUS_HELM or CAELUS_KUBECTL"),
     "timeout": (True, "see its pods and events; a longer health timeout helps a slow start"),
+    "newer_in_cluster": (
+        False,
+        "see what runs (helm get values {object} --namespace {object}); then update-deployment to "
+        "what it should be, or retry-deployment for what the database says",
+    ),
+    "gone_from_cluster": (
+        False,
+        "retry-deployment makes it anew, without its data; delete-deployment closes it",
+    ),
     "internal": (True, "see the log of Caelus"),
 }
 # Codes that errors carry themselves, where they are others than ours.

@@ -98,6 +98,15 @@ SETTINGS = {  # name: (default, meaning); the README's table is tested against t
         "none",
         'LimitRange of its containers: `{"default": {"memory": "512Mi"}}`',
     ),
+    "CAELUS_BACKUP_DIR": (
+        "none",
+        "where to back the SQLite database up, by and by (`serve --backup-dir`)",
+    ),
+    "CAELUS_BACKUP_EVERY": (
+        "`24h`",
+        "how old the newest backup there may become: `30m`, `24h`, `7d` (`serve --every`)",
+    ),
+    "CAELUS_BACKUP_KEEP": ("`14`", "how many of them are kept (`serve --keep`)"),
     "CAELUS_LOG_LEVEL": ("`INFO`", "`DEBUG`, `INFO`, `WARNING` or `ERROR`"),
     "CAELUS_LOG_FORMAT": ("`text`", "`text`, or `json` for one object a line"),
     "CAELUS_METRICS_READERS": (
@@ -139,6 +148,9 @@ class Config(NamedTuple):
     auth_header: str | None
     trusted_proxies: tuple  # of ipaddress networks
     auto_create_users: bool
+    backup_dir: pathlib.Path | None
+    backup_every: int  # seconds
+    backup_keep: int
     warnings: tuple[str, ...]
     simulate: bool  # there is no cluster: helm and kubectl are stood in for
     simulated_cluster: pathlib.Path  # the file of it
@@ -167,7 +179,7 @@ class Config(NamedTuple):
 
 
 def load(environ=os.environ, **flags: str | None) -> Config:
-    """Read the settings; `flags` (host, port, workers) win over the environment.
+    """Read the settings; `flags` (host, port, workers, backup_dir...) win over the environment.
 
     Raises ConfigError for a value that can't be used.
     """
@@ -206,6 +218,9 @@ def load(environ=os.environ, **flags: str | None) -> Config:
             "CAELUS_AUTO_CREATE_USERS", setting("AUTO_CREATE_USERS", "0"), 1
         )
         == 1,
+        backup_dir=_directory(setting("BACKUP_DIR", "")),
+        backup_every=_seconds("CAELUS_BACKUP_EVERY", setting("BACKUP_EVERY", "24h")),
+        backup_keep=_some("CAELUS_BACKUP_KEEP", setting("BACKUP_KEEP", "14"), 10_000),
         warnings=tuple(_unknown(environ)),
         simulate=simulate,
         simulated_cluster=data_dir(environ) / "simulated" / "cluster.db",
@@ -320,6 +335,25 @@ def _whole_number(name: str, text: str, most: int) -> int:
     if text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= most:
         return int(text)
     raise ConfigError(f"{name} must be a whole number from 0 to {most}, not {text!r}")
+
+
+def _some(name: str, text: str, most: int) -> int:
+    count = _whole_number(name, text, most)
+    if count == 0:
+        raise ConfigError(f"{name} must be 1 at least")
+    return count
+
+
+def _seconds(name: str, text: str) -> int:
+    """The length of time in `text`, as `24h`."""
+    found = re.fullmatch("([1-9][0-9]{0,4})([mhd])", text)
+    if found is None:
+        raise ConfigError(f"{name} must be a time such as 30m, 24h or 7d, not {text[:100]!r}")
+    return int(found[1]) * {"m": 60, "h": 3600, "d": 86_400}[found[2]]
+
+
+def _directory(text: str) -> pathlib.Path | None:
+    return pathlib.Path(os.path.abspath(text)) if text else None
 
 
 def _isolation(setting) -> dict:

@@ -14,6 +14,7 @@ import time
 
 import peewee
 
+from caelus import presence
 from caelus.config import Config
 from caelus.errors import ConfigError, Conflict, Unavailable
 
@@ -41,8 +42,19 @@ _thread = threading.local()  # .endings: what `before_commit` was given in the t
 def connect(config: Config) -> None:
     """Bind the models to the database; a SQLite file is made (0600) where there is none.
 
-    Raises ConfigError for a URL that can't be used.
+    Raises ConfigError for a URL that can't be used, and while the database is being restored.
     """
+    if config.is_sqlite:
+        path = sqlite_path(config.database_url)
+        make_directory(path.parent)
+        presence.share(path)  # before the file, which a restore may be about to replace
+    bind(config)
+
+
+def bind(config: Config) -> None:
+    """As `connect`, to a database that no other process knows of yet."""
+    if database.obj is not None and not database.is_closed():
+        database.close()  # this thread's connection to another one
     if config.is_sqlite:
         path = sqlite_path(config.database_url)
         _make_file(path)
@@ -111,7 +123,6 @@ def make_directory(path: pathlib.Path) -> None:
 
 
 def _make_file(path: pathlib.Path) -> None:
-    make_directory(path.parent)
     with _explained(path):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 

@@ -2,7 +2,6 @@
 be read. Only reads; where the schema is this program's, the queue is looked at, too."""
 
 import contextlib
-import itertools
 import os
 import pathlib
 import time
@@ -13,6 +12,7 @@ import peewee
 from caelus import (
     audit,
     cluster_mark,
+    copies,
     database,
     keyring,
     migrate,
@@ -23,11 +23,10 @@ from caelus import (
 from caelus.config import Config
 from caelus.errors import ConfigError, SecretKeyError
 from caelus.findings import Check, Section, size, span
-from caelus.models import MODELS, Audit, ClusterMark, Deployment, Event, Template, now
+from caelus.models import MODELS, ClusterMark, Deployment, Template, now
 
 INTEGRITY_SECONDS = 8  # a large file may take longer: then it is told how to go on
 LARGE_LOG = 64 * 1024**2  # SQLite empties its log when it has 4 MB, unless it can't
-EVENTS = 1000  # of the chain, from its end
 SKEW_SECONDS = 10
 RESTORE = "stop Caelus, and restore the database from a backup"
 URL = "correct CAELUS_DATABASE_URL"
@@ -117,7 +116,7 @@ def _integrity_once(config: Config) -> Check:
             opened.connection().set_progress_handler(
                 lambda: time.monotonic() > begun + INTEGRITY_SECONDS, 10_000
             )
-            fault = _fault(opened)
+            fault = copies.fault(opened)
     except peewee.OperationalError as e:
         if "interrupted" not in str(e):
             raise
@@ -125,17 +124,6 @@ def _integrity_once(config: Config) -> Check:
         detail = f"not seen to the end within {INTEGRITY_SECONDS} s: the file is large"
         return warning("integrity", detail, step)
     return failed("integrity", fault, RESTORE) if fault else ok("integrity", "whole")
-
-
-def _fault(opened: peewee.Database) -> str | None:
-    rows = opened.execute_sql("PRAGMA integrity_check(5)").fetchall()
-    if rows != [("ok",)]:
-        return f"the file is damaged: {' '.join(str(rows[0][0]).split())}"
-    orphans = opened.execute_sql("PRAGMA foreign_key_check").fetchmany(1000)
-    if orphans:
-        tables = ", ".join(sorted({table for table, *_ in orphans}))
-        return f"{len(orphans)} rows have lost what they belong to, in: {tables}"
-    return None
 
 
 def _size(path: pathlib.Path) -> Check:
@@ -206,7 +194,7 @@ def _cluster(config: Config, opened: peewee.Database) -> Iterator[Check]:
 
 def _schema(opened: peewee.Database) -> Check:
     tables = set(opened.get_tables())
-    done, known = _history(opened) if "migratehistory" in tables else [], migrate.newest()
+    done, known = migrate.applied(opened), migrate.newest()
     ours = {model._meta.table_name for model in MODELS}
     if not done and tables & ours:
         step = f"give Caelus a database of its own: {URL}"
@@ -222,11 +210,6 @@ def _schema(opened: peewee.Database) -> Check:
     if lost := sorted(ours - tables):
         return failed("schema", f"tables are gone: {', '.join(lost)}", RESTORE)
     return ok("schema", known[-1])
-
-
-def _history(opened: peewee.Database) -> list[str]:
-    rows = opened.execute_sql("SELECT name FROM migratehistory ORDER BY id")
-    return [name for (name,) in rows.fetchall()]
 
 
 def _secrets(opened: peewee.Database) -> Check:
@@ -253,23 +236,8 @@ def _readable(opened: peewee.Database) -> Check:
 
 
 def _chain(opened: peewee.Database) -> Check:
-    """The newest events follow from each other: the end of the chain first, for events are added
-    at any time."""
     step = "caelus verify-audit tells where it begins; somebody wrote to the database by hand"
-    ends = next(iter(Audit.select().execute(opened)), None)
-    if ends is None:
-        return failed("audit", "the row of the table audit is gone", step)
-    newest = Event.select().where(Event.id <= ends.newest_id).order_by(Event.id.desc())
-    events = list(newest.limit(EVENTS + 1).execute(opened))
-    if _is_broken(ends, events):
-        return failed("audit", f"the chain of the newest {EVENTS} events is broken", step)
-    return ok("audit", f"the newest {min(len(events), EVENTS)} events are a whole chain")
-
-
-def _is_broken(ends: Audit, events: list[Event]) -> bool:
-    """Whether `events`, the newest first, are not what has led to the end of the chain."""
-    if not events:
-        return ends.newest_id > ends.pruned_id
-    links = itertools.pairwise(events)
-    wrong = any(event.hash != audit.digest(before.hash, event) for event, before in links)
-    return wrong or events[0].hash != ends.newest_hash
+    count, fault = audit.end(opened)
+    if fault:
+        return failed("audit", fault, step)
+    return ok("audit", f"the newest {count} events are a whole chain")

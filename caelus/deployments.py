@@ -43,7 +43,7 @@ def create(
     deployment = Deployment(
         user=user,
         desired_template=template,
-        domainname=_domain(domainname),
+        domainname=domain(domainname),
         deployment_uid=new_uid(template.product.name, user.email),
         status=PROVISIONING,
     )
@@ -122,7 +122,7 @@ def update(
     if desired_template_id is not None:
         deployment.desired_template = _upgrade(deployment, desired_template_id)
     if domainname is not None:
-        deployment.domainname = _domain(domainname)
+        deployment.domainname = domain(domainname)
     if user_values_json is KEEP:
         user_values_json = deployment.user_values_json
     secretvalues.assign(deployment, user_values_json)
@@ -233,12 +233,12 @@ def check_values(deployment: Deployment) -> dict:
     )
 
 
-def _domain(name: str) -> str:
+def domain(name: str) -> str:
     """The domain in lower case. Raises Conflict for Caelus' own, whose cookies it would get."""
-    domain = name.lower()
-    if domain in config.own_hosts():
-        raise Conflict(f"the domain {domain} is Caelus' own")
-    return domain
+    lower = name.lower()
+    if lower in config.own_hosts():
+        raise Conflict(f"the domain {lower} is Caelus' own")
+    return lower
 
 
 def new_uid(product_name: str, email: str) -> str:

@@ -20,6 +20,7 @@ from caelus import (
     manifests,
     recovery,
     releases,
+    restored,
     tallies,
 )
 from caelus.database import session, transaction
@@ -84,6 +85,8 @@ def sweep(tools: Tools) -> int:
         return 0
     at, count = now(), 0
     for d in seen:
+        if restored.hold_if_ahead(d, next(iter(fences.get(d.deployment_uid, ())), None)):
+            continue
         difference = compare(d.deployment_uid, d.applied_revision, found, namespaces, at)
         if d.status == ERROR and not (difference and _is_missing(difference)):
             difference = None  # as the failure has left it
@@ -148,11 +151,11 @@ def _settled() -> list[Deployment]:
     failed = (Deployment.status == ERROR) & Deployment.deleted_at.is_null()
     ran = (Deployment.status == READY) | failed & Deployment.applied_template.is_null(False)
     query = _at_rest().where(ran).order_by(Deployment.id)
-    return [deployment for deployment in query if _policy(deployment) != "off"]
+    return [d for d in query if _policy(d) != "off" and not restored.is_held(d)]
 
 
 def _at_rest():
-    """Deployments without an open job, with their templates."""
+    """Deployments without an open job, and compared if restored, with their templates."""
     at_work = Job.select().where(Job.deployment == Deployment.id, Job.status.in_(jobs.OPEN))
     return (
         Deployment.select(Deployment, Template, Applied)
@@ -164,7 +167,7 @@ def _at_rest():
             on=(Deployment.applied_template == Applied.id),
             attr="applied_template",
         )
-        .where(~peewee.fn.EXISTS(at_work))
+        .where(~peewee.fn.EXISTS(at_work), Deployment.restored_generation.is_null())
     )
 
 

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 
 from caelus.config import Config
 from caelus.isolation import quantity
+from caelus.models import Deployment
 from caelus.validation import compact
 
 NAME = "caelus-fence"  # of each object in the namespace
+# Annotations of the Namespace.
+GENERATION, DEPLOYMENT = "caelus/generation", "caelus/deployment"
+DOMAIN, TEMPLATE, USER = "caelus/domain", "caelus/template", "caelus/user"
 MANAGED = {"app.kubernetes.io/managed-by": "caelus"}
 # By kind: its API, and its name for kubectl, which other groups have a `networkpolicies` for, too.
 _KINDS = {
@@ -44,6 +48,30 @@ def objects(uid: str, capabilities: dict | None, site: Config) -> list[dict]:
 def digest(objects: list[dict]) -> str:
     """What tells a fence from another one."""
     return hashlib.sha256(compact(objects).encode()).hexdigest()[:16]
+
+
+def signed(fenced: list[dict], deployment: Deployment) -> list[dict]:
+    """`fenced`, its Namespace with what a database that lost the deployment has to know of it."""
+    namespace, *others = fenced
+    said = {
+        DEPLOYMENT: str(deployment.id),
+        DOMAIN: deployment.domainname,
+        GENERATION: str(deployment.generation),
+        TEMPLATE: str(deployment.desired_template_id),
+        USER: deployment.user.email,
+    }
+    return [namespace | {"metadata": namespace["metadata"] | {"annotations": said}}, *others]
+
+
+def generation(namespace: dict) -> int | None:
+    """The generation that was last applied to the live namespace, None if that is not known."""
+    return number((namespace["metadata"].get("annotations") or {}).get(GENERATION))
+
+
+def number(text: str | None) -> int | None:
+    """What an annotation says that is to be a number; anybody may have written there."""
+    fits = text is not None and text.isascii() and text.isdigit() and len(text) < 10
+    return int(text) if fits else None
 
 
 def surplus(wanted: list[dict]) -> list[str]:

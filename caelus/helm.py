@@ -70,6 +70,14 @@ def _revision(text: str) -> int | None:
     return None
 
 
+def values(tools: Tools, release: str) -> dict:
+    """The values that the newest revision was given, secrets and all."""
+    text = tools.helm(
+        "get", "values", release, "--namespace", release, "--output", "json", timeout=60
+    )
+    return json.loads(text) or {}
+
+
 def uninstall(tools: Tools, release: str, timeout: int) -> None:
     """Uninstall `release`; one that is not there is fine."""
     try:

@@ -94,6 +94,29 @@ def locked():
         os.close(descriptor)
 
 
+def export(path: pathlib.Path, more: pathlib.Path | None = None) -> None:
+    """Write the keys to a file at `path`, after them those in the file `more`."""
+    _replace(path, list(dict.fromkeys([*_keys(), *(_in_file(more) if more else [])])))
+
+
+def take_in(path: pathlib.Path) -> list[str]:
+    """Put the keys in the file at `path` after those at hand; gives what the new ones are called.
+
+    Raises SecretKeyError, also where they would have to go to CAELUS_SECRET_KEY.
+    """
+    with locked():
+        held = _keys()
+        new = [key for key in _in_file(path) if key not in held]
+        if new and config.secret_keys():
+            raise SecretKeyError(
+                f"CAELUS_SECRET_KEY does not hold key {fingerprint(new[0])} of {path}; "
+                "put it there, after a comma"
+            )
+        if new:
+            _write([*held, *new])
+    return [fingerprint(key) for key in new]
+
+
 def add() -> None:
     """Put a new key before those in the file; those of CAELUS_SECRET_KEY are for others to set."""
     if not config.secret_keys():
@@ -143,8 +166,11 @@ def _in_file(path: pathlib.Path) -> list[bytes]:
 
 
 def _write(keys: list[bytes]) -> None:
+    _replace(_path().resolve(), keys)  # a link stays one
+
+
+def _replace(path: pathlib.Path, keys: list[bytes]) -> None:
     """Replace the file as a whole, such that a power cut leaves the old one or the new one."""
-    path = _path().resolve()  # a link stays one
     new = path.with_name(f"{path.name}.new")
     text = "".join(f"{base64.b64encode(key).decode()}\n" for key in keys)
     try:

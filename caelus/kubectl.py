@@ -67,6 +67,13 @@ def fences(tools: Tools) -> dict[str, list[dict]]:
     return found
 
 
+def namespace(tools: Tools, name: str) -> dict | None:
+    """The namespace as it is, None if there is none."""
+    arguments = ("get", "namespace", name, "--ignore-not-found", "--output", "json")
+    text = tools.kubectl(*arguments, timeout=30)
+    return json.loads(text) if text.strip() else None
+
+
 def delete_namespace(tools: Tools, name: str, seconds: int) -> None:
     """Delete the namespace and wait at most `seconds` for its end; one not there is fine.
 

@@ -5,6 +5,7 @@ function that takes docopt's words and gives an exit code.
 """
 
 from caelus import (
+    backup_commands,
     cluster_commands,
     database_commands,
     demo_commands,
@@ -18,6 +19,7 @@ COMMANDS = {
     **demo_commands.COMMANDS,
     **doctor_commands.COMMANDS,
     **database_commands.COMMANDS,
+    **backup_commands.COMMANDS,
     **cluster_commands.COMMANDS,
     **service_commands.COMMANDS,
 }

@@ -8,7 +8,7 @@ import stat
 import sys
 from collections.abc import Iterator
 
-from caelus import __version__, database, keyring
+from caelus import __version__, backups, database, keyring
 from caelus.config import Config
 from caelus.errors import ConfigError, SecretKeyError
 from caelus.findings import Check, Section, size, span
@@ -18,6 +18,7 @@ LEAST, LITTLE, ENOUGH = 100 * 10**6, 1024**3, 20 * 1024**3  # bytes of room on a
 SHARE = 0.1  # of a disk: less is little, unless it is ENOUGH all the same
 YEARS = range(2026, 2100)  # in which a clock can be right that runs this program
 AHEAD_SECONDS = 60
+LATE_SECONDS = 600  # of a backup, beyond twice what it may be old
 PLACE = "set CAELUS_DATA_DIR to a directory of the user that Caelus runs as"
 _section = Section("machine")
 ok, warning, failed = _section.ok, _section.warning, _section.failed
@@ -31,6 +32,8 @@ def look(config: Config) -> Iterator[Check]:
     yield _directory(config.data_dir)
     yield _key(config)
     yield from _database_files(config)
+    if config.backup_dir and config.is_sqlite:
+        yield _backup(config)
     yield from _disks(config)
     yield _clock(config)
 
@@ -123,6 +126,21 @@ def _files(config: Config) -> list[pathlib.Path]:
         return []
     path = database.sqlite_path(config.database_url)
     return [path, path.with_name(f"{path.name}-wal")]
+
+
+def _backup(config: Config) -> Check:
+    directory = config.backup_dir
+    step = f"see the log of caelus serve, and that it can write to {directory}"
+    try:
+        age = backups.age(directory, now())
+    except OSError as e:
+        return failed("backup", f"cannot read {directory}: {e.strerror}", step)
+    if age is None:
+        return warning("backup", f"there is none in {directory} yet", step)
+    told = f"the newest in {directory} is {span(age.total_seconds())} old"
+    if age.total_seconds() > 2 * config.backup_every + LATE_SECONDS:
+        return failed("backup", f"{told}; one is due every {span(config.backup_every)}", step)
+    return ok("backup", told)
 
 
 # Room

@@ -5,6 +5,7 @@ import pathlib
 
 import peewee
 
+from caelus import copies
 from caelus import database as db
 from caelus.config import Config
 from caelus.errors import ConfigError
@@ -12,6 +13,7 @@ from caelus.models import MODELS
 
 log = logging.getLogger("caelus.migrate")
 ADVISORY_LOCK = 0xCAE1
+KEPT_COPIES = 3  # of SQLite databases as they were before upgrades of their schema
 _package = pathlib.Path(__file__).parent
 # Beside the package in a checkout, inside it once installed.
 _places = (_package / "migrations", _package.parent / "migrations")
@@ -30,11 +32,12 @@ def newest() -> list[str]:
     return sorted(path.stem for path in MIGRATIONS.glob("[0-9]*.py"))
 
 
-def applied() -> list[str]:
+def applied(opened: peewee.Database | None = None) -> list[str]:
     """The names of the migrations that the database has had; none for a new one."""
-    if not db.database.table_exists("migratehistory"):
+    asked = opened or db.database
+    if not asked.table_exists("migratehistory"):
         return []
-    rows = db.database.execute_sql("SELECT name FROM migratehistory ORDER BY id")
+    rows = asked.execute_sql("SELECT name FROM migratehistory ORDER BY id")
     return [name for (name,) in rows.fetchall()]
 
 
@@ -53,16 +56,17 @@ def require_current(config: Config) -> None:
         )
 
 
-def run(config: Config) -> list[str]:
+def run(config: Config, keep: bool = True) -> list[str]:
     """Bring the schema up to date; gives the names of what was applied.
 
-    Under a lock against other processes, all or nothing. Call it before any thread starts:
-    peewee_migrate patches the whole process while it replays what was done.
+    A SQLite database is first copied to `NAME.before-NUMBER`, unless `keep` is false. Under a lock
+    against other processes, all or nothing. Call it before any thread starts: peewee_migrate
+    patches the whole process while it replays what was done.
     """
     done = _history()
     if not set(newest()) - set(done):
         return []
-    steps = _run_sqlite(config) if config.is_sqlite else _run_postgres(db.database)
+    steps = _run_sqlite(config, keep) if config.is_sqlite else _run_postgres(db.database)
     for name in steps:
         log.info("applied migration %s", name)
     return steps
@@ -91,12 +95,15 @@ def _refuse_newer(done: list[str]) -> None:
         )
 
 
-def _run_sqlite(config: Config) -> list[str]:
+def _run_sqlite(config: Config, keep: bool) -> list[str]:
     # A connection of its own without foreign keys: SQLite changes a table by making it anew,
     # and dropping the old one would cascade into its children.
-    own = db.sqlite(db.sqlite_path(config.database_url), foreign_keys=0)
+    path = db.sqlite_path(config.database_url)
+    own = db.sqlite(path, foreign_keys=0)
     try:
         with own.atomic():
+            if keep:
+                _copy_before(own, path)
             steps = _router(own).run()
             broken = own.execute_sql("PRAGMA foreign_key_check").fetchall()
             if broken:
@@ -104,6 +111,30 @@ def _run_sqlite(config: Config) -> list[str]:
         return steps
     finally:
         own.close()
+
+
+def _copy_before(own: peewee.Database, path: pathlib.Path) -> None:
+    """Keep the database as it is before it gets its first new migration, such as `.before-006`.
+
+    Nobody else can write meanwhile. Raises ConfigError where it can't be kept.
+    """
+    done = applied(own)
+    new = sorted(set(newest()) - set(done))
+    if not done or not new:  # a new database, or another process was quicker
+        return
+    target = path.with_name(f"{path.name}.before-{new[0].partition('_')[0]}")
+    try:
+        with copies.partial(target) as place:
+            copies.fill(place, copies.live(path))
+            copies.publish(place, target)
+    except ConfigError as e:
+        raise ConfigError(
+            f"before an upgrade of its schema the database is copied, but: {e.detail}; "
+            "make room there, and try again (nothing was changed)"
+        ) from None
+    log.info("kept the database as it was in %s", target)
+    for old in sorted(path.parent.glob(f"{path.name}.before-[0-9][0-9][0-9]"))[:-KEPT_COPIES]:
+        old.unlink(missing_ok=True)
 
 
 def _run_postgres(database) -> list[str]:

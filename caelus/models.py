@@ -139,6 +139,8 @@ class Deployment(Row):
     acting_until = Utc(null=True)
     secrets = peewee.TextField(null=True)  # encrypted: of the user, and what was generated
     fence = peewee.TextField(null=True)  # the digest of what fences its namespace, null: unknown
+    # Its generation in the backup that was restored, until it was compared with the cluster.
+    restored_generation = peewee.IntegerField(null=True)
 
     class Meta:
         table_name = "deployments"

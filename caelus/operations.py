@@ -3,12 +3,12 @@
 A new operation is its service function and one row in the module of its noun.
 """
 
-from caelus import cluster_rows, deployment_rows, product_rows, site_rows, user_rows
+from caelus import cluster_rows, deployment_rows, orphan_rows, product_rows, site_rows, user_rows
 
 GROUPS = {
     "Users": user_rows.ROWS,
     "Products and templates": product_rows.ROWS,
-    "Deployments": deployment_rows.ROWS,
+    "Deployments": (*deployment_rows.ROWS, *orphan_rows.ROWS),
     "What runs": cluster_rows.ROWS,
     "The whole": site_rows.ROWS,
 }

@@ -39,12 +39,20 @@ def is_quiet(path: pathlib.Path) -> bool:
     return not any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
 
 
-def _sqlite(config: Config) -> peewee.SqliteDatabase:
-    path = database.sqlite_path(config.database_url)
+def place(path: pathlib.Path) -> str:
+    """The URI by which SQLite only reads the file."""
     # Without `immutable` it would make a log, and leave it behind.
     options = "mode=ro&immutable=1" if is_quiet(path) else "mode=ro"
-    place = f"file:{urllib.parse.quote(str(path))}?{options}"
-    return peewee.SqliteDatabase(place, uri=True, timeout=LOCK_SECONDS)
+    return f"file:{urllib.parse.quote(str(path))}?{options}"
+
+
+def file(path: pathlib.Path) -> peewee.SqliteDatabase:
+    """The SQLite file at `path`, not opened yet."""
+    return peewee.SqliteDatabase(place(path), uri=True, timeout=LOCK_SECONDS)
+
+
+def _sqlite(config: Config) -> peewee.SqliteDatabase:
+    return file(database.sqlite_path(config.database_url))
 
 
 def settle(opened: peewee.Database) -> None:

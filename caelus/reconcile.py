@@ -22,6 +22,7 @@ from caelus import (
     leases,
     redact,
     releases,
+    restored,
     tallies,
     tracing,
 )
@@ -174,6 +175,8 @@ class Attempt:
     def run(self) -> Cause | None:
         """Act; gives why it failed, free of secrets, or None. Raises Cancelled."""
         try:
+            if held := self._held():
+                return held
             self._remove() if self.deployment.deleted_at is not None else self._apply()
         except Cancelled:
             raise
@@ -200,6 +203,14 @@ class Attempt:
             return None
         is_fenced = d.fence == fence.digest(self._fence_of(self.template))
         return Revision(d.applied_revision, "deployed") if is_fenced else None
+
+    def _held(self) -> Cause | None:
+        """Why only a person may let this go on: after a restore the cluster may know better."""
+        if self.deployment.restored_generation is not None:
+            restored.settle(self.tools)
+            with session():
+                self.deployment = deployments.get_any(self.deployment.id)
+        return Cause(**self.deployment.cause) if restored.is_held(self.deployment) else None
 
     def _decide(self, wanted: Wanted) -> tuple[Action, list[Revision]]:
         history = releases.history(self.tools, self.uid)
@@ -254,6 +265,7 @@ class Attempt:
         if d.fence not in (None, wanted):
             d.fence = None  # whatever comes, it may be the one or the other
             self._note(fence=None)
+        objects = fence.signed(objects, d)
         kubectl.apply_fence(self.tools, self.uid, objects, surplus)
         d.fence = wanted  # put on record along with what helm is to do, or the outcome
 
@@ -341,7 +353,8 @@ class Attempt:
             cause = causes.INTERNAL
         if cause.code in UNTOUCHED:
             self._disown()
-        applying = self.deployment.deleted_at is None
+        d = self.deployment
+        applying = d.deleted_at is None and d.restored_generation is None
         if applying and self.deployment.applied_template_id and cause.code != "release_busy":
             self._restore()
         return cause
@@ -459,7 +472,7 @@ def _is_waiting(cause: Cause | None) -> bool:
 def _close(job: Job, cause: Cause | None, futile: bool) -> bool:
     if cause is None:
         return jobs.finish(job)
-    if futile and job.futile + 1 >= ATTEMPTS:
+    if futile and (job.futile + 1 >= ATTEMPTS or cause.code in restored.HELD):
         return jobs.fail(job, cause.message, cause.document())
     soon = _is_waiting(cause)
     return jobs.postpone(job, cause.message, cause.document(), soon, futile)

@@ -29,6 +29,7 @@ class Release:
     revision: int | None
     status: str
     updated: datetime.datetime | None = None
+    chart: str | None = None  # its name and version
 
 
 def every(tools: Tools) -> dict[str, Release]:
@@ -39,13 +40,16 @@ def every(tools: Tools) -> dict[str, Release]:
     rows = json.loads(tools.helm(*arguments, timeout=120))
     return {
         f"{row['namespace']}/{row['name']}": Release(
-            _number(row.get("revision")), row["status"], _time(row.get("updated"))
+            number(row.get("revision")),
+            row["status"],
+            _time(row.get("updated")),
+            row.get("chart"),
         )
         for row in rows
     }
 
 
-def _number(value) -> int | None:
+def number(value) -> int | None:
     """A revision: text in helm's lists, a number elsewhere."""
     try:
         return int(value)
@@ -69,12 +73,18 @@ def is_server_side(tools: Tools, release: str) -> bool:
     that it applied otherwise before."""
     if major(tools) < 4:
         return False
+    found = metadata(tools, release)
+    return found is None or found.get("applyMethod") == "ssa"
+
+
+def metadata(tools: Tools, release: str) -> dict | None:
+    """What helm says of the newest revision: chart, version, revision, status; None without one."""
     arguments = ("get", "metadata", release, "--namespace", release, "--output", "json")
     try:
-        return json.loads(tools.helm(*arguments, timeout=60)).get("applyMethod") == "ssa"
+        return json.loads(tools.helm(*arguments, timeout=60))
     except ToolError as e:
         if "not found" in e.output.lower():
-            return True
+            return None
         raise ToolError(f"cannot read the release {release}: {reason(e)}", e.output) from None
 
 
@@ -96,7 +106,7 @@ def history(tools: Tools, release: str) -> list[Revision]:
         raise ToolError(f"cannot read the release {release}: {reason(e)}", e.output) from None
     try:
         return [
-            Revision(int(row["revision"]), row["status"], _moment(row.get("updated")))
+            Revision(int(row["revision"]), row["status"], moment(row.get("updated")))
             for row in json.loads(text)
         ]
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -127,7 +137,7 @@ def stored(tools: Tools, release: str, revision: int) -> dict:
         raise ToolError(f"cannot read the release {release}: {reason(e)}", e.output) from None
 
 
-def _moment(text) -> datetime.datetime | None:
+def moment(text) -> datetime.datetime | None:
     """A time as helm writes it into JSON; None for one that it has not set, and what is none."""
     try:
         moment = datetime.datetime.fromisoformat(str(text))
@@ -138,7 +148,7 @@ def _moment(text) -> datetime.datetime | None:
 
 def deleted_at(secret: dict) -> datetime.datetime | None:
     """When the uninstall of a stored release began, None if there was none."""
-    return _moment(_opened(secret)["info"].get("deleted"))
+    return moment(_opened(secret)["info"].get("deleted"))
 
 
 def unlock(tools: Tools, release: str, secret: dict) -> None:

@@ -15,6 +15,7 @@ from caelus.models import (
     Token,
     User,
 )
+from caelus.orphans import Orphan
 
 # Input: JSON Schemas of a request's body or query, one field a constant
 
@@ -26,6 +27,8 @@ WORD = {"type": "string", "minLength": 1, "format": "word"}
 OPTIONAL_OBJECT = {"type": ["object", "null"]}
 EMAIL = {"type": "string", "format": "email"}
 DOMAIN = {"type": "string", "format": "hostname"}
+# At most 53 characters, which is Helm's limit for the release of the same name.
+NAMESPACE = {"type": "string", "pattern": r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength": 53}
 NAME = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
 DIGEST = {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}$", "maxLength": 71}
 DAYS = {"type": ["integer", "null"], "minimum": 1, "maximum": 3650}
@@ -227,6 +230,11 @@ def overview(row) -> dict:
             for begin, done, failed in row.hours
         ],
     }
+
+
+def orphan(row: Orphan) -> dict:
+    """A namespace that no deployment in the database is of."""
+    return row._asdict() | {"created_at": time(row.created_at)}
 
 
 def outcome(row: Deployment) -> dict:
@@ -479,6 +487,19 @@ DOCUMENTS = {
             "items": _object(begins_at=_TIME, done=_INTEGER, failed=_INTEGER),
         },
     ),
+    "Orphan": _object(
+        namespace=_STRING,
+        phase=_STRING,
+        created_at=_OPTIONAL_TIME,
+        release_status=_nullable("string"),
+        revision=_nullable("integer"),
+        chart=_nullable("string"),
+        deployment_id=_nullable("integer"),
+        generation=_nullable("integer"),
+        template_id=_nullable("integer"),
+        domainname=_nullable("string"),
+        user_email=_nullable("string"),
+    ),
     "Problem": {
         "type": "object",
         "description": "What went wrong (RFC 9457).",
@@ -507,4 +528,5 @@ SHOWN = {
     "NewToken": new_token,
     "LoginLink": login_link,
     "Overview": overview,
+    "Orphan": orphan,
 }

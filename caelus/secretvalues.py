@@ -59,6 +59,19 @@ def assign(deployment: Deployment, sent: dict | None) -> None:
     deployment.secrets = _sealed(deployment, secrets._asdict() if any(secrets) else None)
 
 
+def adopt(deployment: Deployment, has: dict) -> None:
+    """As `assign`, of the values that a release has: what was generated stays as it is."""
+    schema = deployment.desired_template.values_schema_json
+    made = {
+        place: found
+        for place in marks.generated_places(schema)
+        if (found := values.look_up(has, marks.tokens(place))) is not values.MISSING
+    }
+    deployment.secrets = _sealed(deployment, Secrets({}, made, [])._asdict()) if made else None
+    user = _without(has.get("user"), made, "/user") if values.takes_user_values(schema) else None
+    assign(deployment, user)
+
+
 def hide_defaults(template: Template) -> None:
     """Move what the template's own schema marks out of its default values.
 
@@ -129,6 +142,18 @@ def _fitting(schema: dict | None, generated: dict) -> dict[str, str]:
         for place, value in generated.items()
         if values.may_hold(schema, marks.tokens(place))
         and (values.takes_user_values(schema) or not place.startswith("/user/"))
+    }
+
+
+def _without(document, places, place: str):
+    """`document` without what is at these places."""
+    if not isinstance(document, dict):
+        return document
+    below = {key: f"{place}/{marks.escaped(key)}" for key in document}
+    return {
+        key: _without(item, places, below[key])
+        for key, item in document.items()
+        if below[key] not in places
     }
 
 

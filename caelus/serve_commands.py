@@ -13,15 +13,20 @@ SERVE = """Serve the REST API, and reconcile, until told to stop.
 
 Usage:
   caelus serve [--host=HOST] [--port=PORT] [--workers=N] [--simulate]
+         [--backup-dir=DIR] [--every=TIME] [--keep=N]
 
 Options:
-  --host=HOST  Address to listen on. [CAELUS_HOST, 127.0.0.1]
-  --port=PORT  Port to listen on; 0 takes a free one. [CAELUS_PORT, 8000]
-  --workers=N  Reconciler threads; 0 serves the API alone. [CAELUS_WORKERS, 2]
-  --simulate   Simulate the cluster; for a new database (see: caelus help demo). [CAELUS_SIMULATE]
+  --host=HOST       Address to listen on. [CAELUS_HOST, 127.0.0.1]
+  --port=PORT       Port to listen on; 0 takes a free one. [CAELUS_PORT, 8000]
+  --workers=N       Reconciler threads; 0 serves the API alone. [CAELUS_WORKERS, 2]
+  --simulate        Simulate the cluster; for a new database. [CAELUS_SIMULATE]
+  --backup-dir=DIR  Back the SQLite database up there, by and by. [CAELUS_BACKUP_DIR]
+  --every=TIME      Once in 30m, 24h, 7d. [CAELUS_BACKUP_EVERY, 24h]
+  --keep=N          Keep that many backups. [CAELUS_BACKUP_KEEP, 14]
 
-Example:
+Examples:
   caelus serve --port=8080
+  caelus serve --backup-dir=/var/backups/caelus --every=12h --keep=28
 """
 RECONCILE = """Make the cluster agree with the database.
 
@@ -55,10 +60,13 @@ def serve(words: dict) -> int:
     from caelus import config as settings
 
     stop = Stop()
-    flags = {name: words[f"--{name}"] for name in ("host", "port", "workers")}
+    flags = {name: words[f"--{name}"] for name in ("host", "port", "workers", "backup-dir")}
+    flags |= {"backup_every": words["--every"], "backup_keep": words["--keep"]}
+    flags["backup_dir"] = flags.pop("backup-dir")
     if words["--simulate"]:
         settings.assume(CAELUS_SIMULATE="1")  # so that all that reads settings knows
     config = configure(**flags)
+    _refuse_backups_of_postgres(config)
     upgrade_database(config)
     claim_database(config)
     _warn_of_lost_key()
@@ -102,6 +110,15 @@ def _settle() -> None:
     gc.freeze()  # what is there by now stays: it need not be looked through again
 
 
+def _refuse_backups_of_postgres(config) -> None:
+    if config.backup_dir and not config.is_sqlite:
+        from caelus.errors import ConfigError
+
+        raise ConfigError(
+            "CAELUS_BACKUP_DIR is for SQLite; have pg_dump back Postgres up (caelus help backup)"
+        )
+
+
 def _warn_of_lost_key() -> None:
     """Only that: what has no secrets goes on, and what has some can be deleted."""
     from caelus import secretvalues
@@ -130,6 +147,8 @@ def _welcome(config, url: str) -> None:
 def reconcile(words: dict) -> int:
     stop = Stop()
     config = configure()
+    if words["--watch"]:
+        _refuse_backups_of_postgres(config)
     open_database(config)
     claim_database(config)
     _warn_of_lost_key()

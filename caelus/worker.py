@@ -6,7 +6,20 @@ import logging
 import threading
 import time
 
-from caelus import audit, drift, events, jobs, leases, logins, notices, reconcile, sessions, tracing
+from caelus import (
+    audit,
+    backups,
+    drift,
+    events,
+    jobs,
+    leases,
+    logins,
+    notices,
+    reconcile,
+    restored,
+    sessions,
+    tracing,
+)
 from caelus.database import session, transaction
 from caelus.jobs import wakeup
 from caelus.models import now
@@ -15,6 +28,8 @@ from caelus.process import GRACE_SECONDS, Tools
 log = logging.getLogger("caelus.worker")
 POLL_SECONDS = 1  # for retries that become due, and workers that died
 PRUNE_SECONDS = 3600
+SETTLE_AGAIN_SECONDS = 20  # after a cluster that could not be asked
+BACKUP_SECONDS, BACKUP_AGAIN_SECONDS = 30, 300  # between looks whether one is due; after a failure
 
 
 def run_one(worker: str, tools: Tools) -> bool:
@@ -46,6 +61,8 @@ class Workers:
             for n in range(1, count + 1)
         ]
         self._threads.append(self._thread("pruner", self._prune))
+        if tools.config.backup_dir:
+            self._threads.append(self._thread("backups", self._back_up))
         if count:
             self._threads.append(self._thread("notices", notices.listen, tools.cancel))
             self._threads.append(self._thread("minder", self._mind))
@@ -86,11 +103,21 @@ class Workers:
             _safely("pruner", _prune)
             self._tools.cancel.wait(PRUNE_SECONDS)
 
+    def _back_up(self) -> None:
+        pause = POLL_SECONDS
+        while not self._tools.cancel.wait(pause):
+            done = _safely("backups", lambda: backups.tend(self._tools.config, now()))
+            pause = BACKUP_SECONDS if done else BACKUP_AGAIN_SECONDS
+
     def _sweep(self) -> None:
         """Look for drift; apart from the minder, because a cluster may be slow to answer."""
         name = leases.worker_name()
+        again = 0.0
         while not self._tools.cancel.wait(POLL_SECONDS):
             with events.by(name):
+                if time.monotonic() >= again:
+                    settled = _safely("sweeper", lambda: restored.tend(self._tools))
+                    again = 0.0 if settled else time.monotonic() + SETTLE_AGAIN_SECONDS
                 _safely("sweeper", lambda: drift.run_due(self._tools, now()))
 
 

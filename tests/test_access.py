@@ -18,6 +18,7 @@ from caelus.operation import Access
 from caelus.operations import BY_COMMAND, OPERATIONS
 from caelus.web import routes as web
 from caelus.web.pages import PREFIX
+from tests import orphan_stub
 from tests.conftest import TEMPLATE
 
 DAY = datetime.timedelta(days=1)
@@ -56,6 +57,8 @@ RULES = {  # what a plain user gets: True if they may. {user_id} is the user's o
     "GET /deployments": UNSEEN,
     "GET /jobs": UNSEEN,
     "GET /overview": UNSEEN,
+    "GET /orphans": UNSEEN,
+    "POST /orphans": UNSEEN,
 }
 BESIDE = {  # the routes that are not of the table; True for those that are open to everybody
     "/": True,
@@ -79,6 +82,7 @@ BODIES = {
     "create-template": TEMPLATE | {"chart_version": "9"},
     "create-deployment": {"desired_template_id": 1, "domainname": "b.example.org"},
     "update-deployment": {"domainname": "c.example.org"},
+    "adopt": {"namespace": orphan_stub.UID, "user_id": 1, "template_id": 2},
 }
 IDS = {"user_id": 1, "product_id": 1, "template_id": 2, "deployment_id": 1, "token_id": 1}
 UNUSED = {"delete-user": {"user_id": 4}, "delete-product": {"product_id": 2}}
@@ -119,7 +123,9 @@ class World:
 
 
 @pytest.fixture
-def world(shop, empty_cluster):
+def world(shop, tmp_path, monkeypatch):
+    for name, value in orphan_stub.settings(tmp_path).items():
+        monkeypatch.setenv(name, value)
     return World(shop)
 
 

@@ -13,18 +13,20 @@ from tests.program import ROOT, Program
 FLOORS = [
     "errors config tracing logs isolation supervision findings",
     "validation references pool database models prepared migrate process charts archives"
-    " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes readonly"
+    " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes"
+    " readonly presence copies"
     " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",
     "users products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
     " tallies glances resources podlogs overview"
-    " tool_checks cluster_checks database_checks machine_checks queue_checks doctor cluster_mark",
-    "schemas operation user_rows product_rows deployment_rows cluster_rows site_rows operations"
+    " tool_checks cluster_checks database_checks machine_checks queue_checks doctor cluster_mark"
+    " backups restores restored orphans sightings",
+    "schemas operation user_rows product_rows deployment_rows cluster_rows site_rows orphan_rows operations"
     " access dispatch openapi",
     "api observer guard identity login_pages peers metrics server worker"
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
-    " doctor_commands demo demo_commands"
+    " doctor_commands demo demo_commands backup_commands"
     " client_commands remote servers waiting following completion manual helptext"
     " web.merging web.shapes web.entries web.posted web.fields web.inputs web.forms"
     " web.words web.pages web.routes web.refused web.userform web.owner web.creation web.preview"

@@ -221,6 +221,7 @@ def test_the_models_and_the_schema_do_not_differ(settings):
         "templates_chart_alive",
         "deployments_uid",
         "deployments_domain_alive",
+        "deployments_restored",
         "jobs_due",
         "jobs_one_open",
         "jobs_running",
@@ -369,7 +370,8 @@ def test_the_directory_and_the_files_are_the_owners_alone(tmp_path, capsys):
     finally:
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
-    assert modes == {"caelus.db": 0o600, "caelus.db-wal": 0o600, "caelus.db-shm": 0o600}
+    names = ("caelus.db", "caelus.db-wal", "caelus.db-shm", "caelus.db.lock")
+    assert modes == dict.fromkeys(names, 0o600)
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 

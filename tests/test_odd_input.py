@@ -22,7 +22,7 @@ from caelus import openapi
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.operations import BY_COMMAND, OPERATIONS
-from tests import admin
+from tests import admin, orphan_stub
 from tests.conftest import TEMPLATE, argv_of
 
 MEGABYTE = 1024 * 1024
@@ -69,6 +69,13 @@ def check(answer: Answer, caplog) -> int:
         assert re.search(r"\w", problem["detail"])
         assert len(answer.content) < 20_000
     return answer.status
+
+
+@pytest.fixture(autouse=True)
+def orphan(tmp_path, monkeypatch):
+    """A cluster that has one, for what is well formed."""
+    for name, value in orphan_stub.settings(tmp_path).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
@@ -297,6 +304,7 @@ FULL = {
     "create-template": TEMPLATE | {"chart_version": "9"},
     "create-deployment": {"desired_template_id": 1, "domainname": "x.example.org"},
     "update-deployment": {"domainname": "x.example.org"},
+    "adopt": {"namespace": orphan_stub.UID, "user_id": 1, "template_id": 2},
 }
 
 

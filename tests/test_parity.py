@@ -6,6 +6,7 @@ import pytest
 
 from caelus.models import Deployment, Job
 from caelus.operations import OPERATIONS
+from tests import orphan_stub
 from tests.conftest import TEMPLATE, argv_of
 
 DEPLOYMENT = {"user_id": 1, "desired_template_id": 1, "domainname": "a.example.org"}
@@ -75,6 +76,7 @@ SAME = [  # reads, and refusals, that change nothing: both surfaces can be asked
     ("logs", {"user_id": 1, "deployment_id": 1, "since": "yesterday"}),
     ("logs", {"user_id": 1, "deployment_id": 1, "tail": 5001}),
     ("logs", {"user_id": 1, "deployment_id": 1, "pod": "--all-pods"}),
+    ("adopt", {"namespace": "Upper", "user_id": 1, "template_id": 1}),
     ("list-jobs", {}),
     ("list-jobs", {"status": "queued", "deployment_id": 1}),
     ("list-jobs", {"before": 9, "after": 0, "limit": 1}),
@@ -107,6 +109,14 @@ def test_all_surfaces_answer_the_same(settings, rest, cli, remote_cli, command, 
     assert by_rest.ok or by_rest.sentence
 
 
+@pytest.fixture
+def orphan(tmp_path, monkeypatch):
+    """A cluster that has some."""
+    for name, value in orphan_stub.settings(tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("orphan")
 @pytest.mark.parametrize("way", ["cli", "remote_cli"])
 @pytest.mark.parametrize("command", [o.command for o in OPERATIONS if o.changes])
 def test_a_change_by_any_surface_makes_the_same_document(settings, rest, request, command, way):
@@ -137,6 +147,15 @@ def test_a_change_by_any_surface_makes_the_same_document(settings, rest, request
         "forget-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
         "retry-deployment": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
         "reveal-secrets": [{"user_id": 1, "deployment_id": n} for n in (1, 2)],
+        "adopt": [
+            {
+                "namespace": f"lost-{n}",
+                "user_id": 1,
+                "template_id": 2,
+                "domainname": f"c{n}.example.org",
+            }
+            for n in (1, 2)
+        ],
     }[command]
     fill(rest)
     rest("create-user", email="third@example.org")
