@@ -7,8 +7,8 @@ from caelus.startup import configure, keep_postgres_drivers_out, open_database
 
 BACKUP = """Back the SQLite database up to a file, while Caelus is running or not.
 
-Secrets are in it encrypted: without the key, the backup can't decrypt them.
---with-key writes it to FILE.key; keep the two apart.
+Secrets are in it encrypted: without the key, the backup can't decrypt them. The
+key goes to FILE.key, only when asked for; keep the two apart.
 
 Usage:
   caelus backup FILE [--with-key] [--force]
