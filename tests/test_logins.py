@@ -67,7 +67,7 @@ def test_a_link_logs_in_by_its_button(browser, link):
     assert '<form method="post">' in page.text
     assert browser.cookie is None
     answer = browser.send("POST", link)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui")
     assert browser.send("GET", "/me").json["email"] == "ada@example.org"
     event = Event.select().order_by(Event.id.desc()).first()
     assert (event.type, event.actor) == ("logged_in", "ada@example.org")
