@@ -209,8 +209,9 @@ def test_plain_http_is_refused_before_anything_is_sent(registry, no_helm, ref, d
     assert registry.connections == 0
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("capability", [True, False, None])
-def test_a_template_says_whether_plain_http_may_be_used(no_helm, monkeypatch, capability):
+def test_a_template_says_whether_plain_http_may_be_used(settings, no_helm, monkeypatch, capability):
     used = []
     monkeypatch.setattr(reconcile.helm, "upgrade", lambda tools, uid, chart, *_: used.append(chart))
     monkeypatch.setattr(reconcile.releases, "history", lambda *_: [])
