@@ -73,6 +73,8 @@ def serve(words: dict) -> int:
     from caelus.server import Server
 
     server = Server(config)
+    # Login links are made by them, and may be asked for by a page.
+    settings.assume(CAELUS_HOST=config.host, CAELUS_PORT=str(server.port))
     return run(config, stop, server, lambda: _welcome(config, server.url))
 
 

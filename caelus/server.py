@@ -118,7 +118,8 @@ class Server:
         host = settings.host
         listening = _listen(host, settings.port)
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listening.getsockname()[1]}"
+        self.port = listening.getsockname()[1]
+        self.url = f"http://{shown}:{self.port}"
         self._room = _room()
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._server = waitress.create_server(

@@ -56,10 +56,13 @@ class Program:
 
 
 class Serving:
-    def __init__(self, program: Program, argv: list[str]):
+    """With the tests' own admin, or else with the link in `welcome` that makes the first one."""
+
+    def __init__(self, program: Program, argv: list[str], with_admin: bool = True):
         self.process = subprocess.Popen(
             [*program.command, *argv],
             env=program.env,
+            stdout=None if with_admin else subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -67,7 +70,11 @@ class Serving:
         self._url = threading.Event()
         threading.Thread(target=self._read_log, daemon=True).start()
         assert self._url.wait(30), "\n".join(self.log)
-        _make_admin(program.env)
+        if with_admin:
+            _make_admin(program.env)
+        else:
+            lines = iter(self.process.stdout.readline, "")
+            self.welcome = next(line.strip() for line in lines if "/login/" in line)
 
     def _read_log(self):
         for line in self.process.stderr:

@@ -20,7 +20,7 @@ import pytest
 from caelus import archives, causes, charts, config, database, reconcile
 from caelus.charts import Chart, DigestMismatch, PullError, located, resolve
 from caelus.errors import ReconcileError
-from caelus.models import Deployment, Job, Template
+from caelus.models import Deployment, Job, Template, User
 from caelus.process import ToolError, Tools
 from tests.program import wait_until
 from tests.registry import Registry, digest_of, running, stop
@@ -222,7 +222,8 @@ def test_a_template_says_whether_plain_http_may_be_used(settings, no_helm, monke
         chart_version="1",
         capabilities_json=None if capability is None else {"plain_http": capability},
     )
-    deployment = Deployment(id=1, deployment_uid="x", desired_template=template)
+    user = User(email="ada@example.org")
+    deployment = Deployment(id=1, deployment_uid="x", desired_template=template, user=user)
     attempt = reconcile.Attempt(Job(reason="create", attempt=1), deployment, no_helm, 2)
     assert attempt.run() is None
     assert used == [Chart("http://example.org/app", "1", plain_http=capability is True)]

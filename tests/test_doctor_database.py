@@ -16,6 +16,7 @@ from tests.test_doctor import closed_port
 from tests.test_drift import one_database
 from tests.test_drift import scene as scene  # the fixture
 from tests.test_keyring import key_file as key_file
+from tests.test_keyring import shop as shop_with_secrets  # noqa: F401
 from tests.test_locks import deploy, helm_by_hand, publish
 
 LONG_AGO = datetime.timedelta(hours=3)

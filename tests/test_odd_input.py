@@ -79,13 +79,13 @@ def orphan(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def app_alone(rest, empty_cluster):
+def app_alone(rest):
     """The app with nothing in its database but an admin."""
     return create_app()
 
 
 @pytest.fixture
-def app(shop, empty_cluster):
+def app(shop):
     """The app over a shop in which something is deployed."""
     new = {"desired_template_id": 1, "domainname": "a.example.org"}
     assert shop("create-deployment", user_id=1, **new).ok

@@ -32,3 +32,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (last.get(target.id) === serverResponse) event.detail.shouldSwap = false;
   last.set(target.id, serverResponse);
 });
+
+// What has changed in how an app stands has changed what runs of it, too.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "live") htmx.trigger(document.body, "news");
+});
