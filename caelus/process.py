@@ -130,9 +130,8 @@ class Tools:
         try:
             command = [*_dying_with_us(), _executable(local, program), *arguments]
             # Files, not pipes: a full pipe would block the child, and a broken one kill it.
-            return local[command[0]].popen(
-                command[1:], env=self._environment(), start_new_session=True, **streams
-            )
+            where = {"cwd": _working_directory(), "env": self._environment()}
+            return local[command[0]].popen(command[1:], start_new_session=True, **where, **streams)
         except (CommandNotFound, OSError) as e:
             why = getattr(e, "strerror", None) or "not found"
             raise ToolError(
@@ -189,6 +188,16 @@ def _emptied_machine():
     local.env.clear()
     local.env["PATH"] = os.environ.get("PATH", os.defpath)
     return local
+
+
+def _working_directory() -> str:
+    """Where a child works: here, or at the root where that is gone or not for this user, as root's
+    own home is not for the user that `runuser` changes to."""
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        return "/"
+    return here if os.access(here, os.X_OK) else "/"
 
 
 def _executable(local, program: str) -> str:

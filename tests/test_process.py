@@ -50,6 +50,14 @@ def test_kubectl_is_run_as_helm_is(tmp_path, monkeypatch):
     assert tools.kubectl("get", stdin="in", timeout=10) == f"{program}\nin"
 
 
+def test_a_program_runs_though_the_working_directory_is_gone(stub, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert stub("pwd").helm("list", timeout=10) == "/\n"
+
+
 def test_of_megabytes_that_a_program_says_the_ends_are_kept():
     """They may repeat a user's value, over which patterns would take minutes."""
     assert process.bounded("a\nb\n") == "a\nb\n"
