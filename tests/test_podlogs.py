@@ -210,6 +210,7 @@ def test_why_there_is_no_line_is_told(scene):
 def test_a_time_without_a_zone_and_odd_names_are_refused(scene):
     for odd in (
         *({"since": "yesterday"}, {"since": "2026-01-01"}, {"since": "2026-13-01T00:00:00Z"}),
+        *({"since": "9999-12-31T23:59:59-01:00"}, {"since": "0001-01-01T00:00:00+01:00"}),
         *({"pod": "--all-pods"}, {"pod": "a/b"}, {"pod": "a\n"}, {"tail": 0}, {"tail": 5001}),
     ):
         assert scene.ask("logs", **odd).code == 422
