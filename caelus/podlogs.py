@@ -60,7 +60,7 @@ def look(
     mask = redact.masking(secrets, text)
     lines, notes, is_cut = parsed(text)
     newer = [line for line in lines if after is None or line.time > after]
-    shown = _newest(sorted(newer), tail)
+    shown = _newest(sorted(newer, key=_place), tail)
     left_out = len(shown) < min(len(newer), tail) or (after is not None and len(lines) >= tail)
     return {
         "deployment_id": deployment_id,
@@ -110,6 +110,11 @@ def _read(time: str) -> datetime.datetime | None:
         return datetime.datetime.fromisoformat(time).astimezone(datetime.UTC)
     except (ValueError, OverflowError):  # the latter at either end of time
         return None
+
+
+def _place(line: Line) -> tuple:
+    """By it lines are sorted; those that a container printed at one moment stay as they were."""
+    return line.time, line.pod, line.container
 
 
 def _newest(lines: list[Line], most: int) -> list[Line]:

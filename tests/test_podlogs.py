@@ -183,6 +183,13 @@ def test_lines_of_all_containers_are_in_the_order_of_time(scene):
     assert "a init hello from a" in scene.lines()
 
 
+@one_kubectl
+def test_lines_of_one_moment_stay_in_their_order(scene):
+    at = datetime.datetime.now(datetime.UTC)
+    scene.kube.print(scene.pod("a", "x"), "starting", "a fatal error", at=at)
+    assert scene.lines()[-2:] == ["a app starting", "a app a fatal error"]
+
+
 def test_since_leaves_out_what_was_told(scene):
     pod = scene.pod("a", "x")
     scene.kube.print(pod, "one")
