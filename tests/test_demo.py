@@ -210,6 +210,12 @@ def test_a_demo_goes_on_with_a_simulation_of_ones_own(demo, tmp_path):
     assert not [e for e in events if e["type"] in ("delete_requested", "updated")]
 
 
+def test_a_demo_logs_as_one_wants_it(demo):
+    shown = demo(CAELUS_LOG_FORMAT="json", CAELUS_LOG_LEVEL="INFO").wait()
+    assert shown.end() == 0
+    assert all(map(json.loads, shown.process.stderr.read().splitlines()))
+
+
 def test_a_demo_is_not_kept_where_no_directory_is_named(demo):
     shown = demo("--data-dir=")
     assert shown.end(0) == 2
