@@ -76,7 +76,7 @@ def _run(argv: list[str]) -> int:
     server, argv = _server(argv)
     command, arguments = (argv[0], argv[1:]) if argv else ("--help", [])
     if command in ("--help", "-h", "help"):
-        return _help(arguments)
+        return _help([word for word in arguments if word not in ("--help", "-h")])
     if command in client_commands.COMMANDS:
         return _act(command, client_commands.COMMANDS[command], arguments)
     if command in machine.COMMANDS:

@@ -241,7 +241,7 @@ def begin_anew(environ=os.environ, **settings: str) -> None:
 
     For a demo, which has nothing to do with the Caelus that the environment is about.
     """
-    kept = ("CAELUS_LOG_LEVEL", "NO_COLOR")
+    kept = ("CAELUS_LOG_LEVEL", "CAELUS_LOG_FORMAT", "NO_COLOR")
     for name in [n for n in environ if n.startswith("CAELUS_") or n in SETTINGS or n in _OTHERS]:
         if name not in kept:
             del environ[name]

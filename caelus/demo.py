@@ -190,7 +190,7 @@ class Play(threading.Thread):
 
     def _change(self) -> None:
         with session():
-            ready = {d.id: d.user_id for d in Deployment.select() if d.status == READY}
+            ready = {d.id: d.user_id for d in Deployment.select() if _is_ready_sample(d)}
         for deployment_id in [found for found in self._steps if found in ready]:
             self._steps.pop(deployment_id)(ready[deployment_id], deployment_id)
 
@@ -202,6 +202,13 @@ class Play(threading.Thread):
         if victim is not None:
             with changing(self._file) as cluster:
                 accident(cluster, victim.deployment_uid)
+
+
+def _is_ready_sample(deployment: Deployment) -> bool:
+    """Not one that somebody has made: the directory may be from `serve --simulate`."""
+    samples = {(number, domain) for number, (_, _, domain, _) in enumerate(DEPLOYMENTS, 1)}
+    known = (deployment.id, deployment.domainname) in samples
+    return known and deployment.status == READY
 
 
 def _upgrade(user_id: int, deployment_id: int) -> None:

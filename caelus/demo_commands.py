@@ -3,11 +3,13 @@
 import contextlib
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import sys
 import tempfile
 
+from caelus.errors import UsageError
 from caelus.startup import Stop, claim_database, configure, upgrade_database
 
 DEMO = """Show Caelus at work, with sample data and no cluster: it is simulated.
@@ -32,8 +34,7 @@ Example:
 WELCOME = """\
 This is Caelus with a simulated cluster: nothing that it shows runs anywhere.
 
-  as the admin {admin}  {admin_url}
-  as the user {user}   {user_url}
+{links}
 
 Each link logs one browser in, once, within 30 minutes. What to look at:
 
@@ -83,6 +84,8 @@ def _hangup() -> list[signal.Signals]:
 @contextlib.contextmanager
 def _directory(chosen: str | None, keep: bool):
     """The data directory: the chosen one, or a new one that is removed at the end."""
+    if chosen == "":  # as of a variable that is not set: not the working directory
+        raise UsageError("--data-dir needs a directory")
     if chosen is not None:
         yield pathlib.Path(os.path.abspath(chosen))
         return
@@ -133,12 +136,18 @@ def _welcome(config, end: str) -> None:
     from caelus.database import session, transaction
 
     with session(), transaction():
-        links = [logins.create(user_id=user_id) for user_id in demo.known_users()]
-    admin_url, user_url = (f"{config.base_url}/login/{link.code}" for link in links)
-    names = {"admin": links[0].user.email, "user": links[1].user.email}
-    place = {"directory": config.data_dir, "port": config.port, "end": end}
-    sys.stdout.write(WELCOME.format(admin_url=admin_url, user_url=user_url, **names, **place))
+        new = [logins.create_first(), *(logins.create(user_id=id) for id in demo.known_users())]
+        links = "\n".join(_shown(link, config) for link in new if link is not None)
+    place = {"directory": shlex.quote(str(config.data_dir)), "port": config.port, "end": end}
+    sys.stdout.write(WELCOME.format(links=links, **place))
     sys.stdout.flush()
+
+
+def _shown(link, config) -> str:
+    who = "the first admin"  # where a directory from elsewhere has none
+    if link.user is not None:
+        who = f"the {'admin' if link.user.is_admin else 'user'} {link.user.email}"
+    return f"  as {who:<26}  {config.base_url}/login/{link.code}"
 
 
 COMMANDS = {"demo": (DEMO, demo)}

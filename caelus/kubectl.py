@@ -122,7 +122,8 @@ def logs(
     """
     options = [f"--tail={tail}", f"--limit-bytes={most}"]
     if since is not None:
-        options.append(f"--since-time={since.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}")
+        whole = since.astimezone(datetime.UTC).replace(microsecond=0, tzinfo=None)
+        options.append(f"--since-time={whole.isoformat()}Z")  # %Y has no zeros in front
     if previous:
         options.append("--previous")
     which = pod or f"--selector={EVERY_POD}"

@@ -6,17 +6,15 @@ from typing import NamedTuple
 
 from peewee import SQL, fn
 
-from caelus import jobs
+from caelus import jobs, tallies
 from caelus.database import clock
 from caelus.models import (
     DELETED,
     DEPLOYMENT_STATUSES,
     ERROR,
-    QUEUED,
     READY,
     Deployment,
     Event,
-    Job,
     Product,
     Template,
     User,
@@ -48,28 +46,17 @@ class Overview(NamedTuple):
 
 def look() -> Overview:
     """In a fixed number of queries, however much there is."""
-    at = clock()
+    queue, deployments = tallies.queue(), tallies.deployments()
     return Overview(
         users=alive(User).count(),
         products=alive(Product).count(),
         templates=alive(Template).count(),
-        deployments=_counts(Deployment, DEPLOYMENT_STATUSES[:-1]),
-        jobs=_counts(Job, jobs.OPEN),
-        queue_age=_queue_age(at),
+        deployments={status: deployments.get(status, 0) for status in DEPLOYMENT_STATUSES[:-1]},
+        jobs={status: queue.count(status) for status in jobs.OPEN},
+        queue_age=queue.age,
         causes=_causes(),
-        hours=_hours(at),
+        hours=_hours(clock()),
     )
-
-
-def _counts(model, statuses) -> dict[str, int]:
-    query = model.select(model.status, fn.COUNT(model.id)).where(model.status.in_(statuses))
-    return dict.fromkeys(statuses, 0) | dict(query.group_by(model.status).tuples())
-
-
-def _queue_age(at: datetime.datetime) -> float:
-    due = Job.select(Job.run_after).where(Job.status == QUEUED, Job.run_after <= at)
-    oldest = due.order_by(Job.run_after).first()
-    return (at - oldest.run_after).total_seconds() if oldest else 0.0
 
 
 def _causes() -> dict[str, int]:

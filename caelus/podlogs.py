@@ -60,7 +60,7 @@ def look(
     mask = redact.masking(secrets, text)
     lines, notes, is_cut = parsed(text)
     newer = [line for line in lines if after is None or line.time > after]
-    shown = _newest(sorted(newer), tail)
+    shown = _newest(sorted(newer, key=_place), tail)
     left_out = len(shown) < min(len(newer), tail) or (after is not None and len(lines) >= tail)
     return {
         "deployment_id": deployment_id,
@@ -72,11 +72,10 @@ def look(
 
 
 def _moment(text: str | None) -> datetime.datetime | None:
-    try:
-        moment = datetime.datetime.fromisoformat(text) if text else None
-    except ValueError:
-        moment = None
-    if text and (moment is None or moment.tzinfo is None):
+    if not text:
+        return None
+    moment = _read(text)
+    if moment is None or datetime.datetime.fromisoformat(text).tzinfo is None:
         raise Invalid(("since", "must be a time with its zone, such as 2026-01-31T12:00:00Z"))
     return moment
 
@@ -106,11 +105,16 @@ def parsed(text: str) -> tuple[list[Line], list[str], bool]:
 
 
 def _read(time: str) -> datetime.datetime | None:
-    """A node's time, which may be in its own zone."""
+    """A time in UTC, which may be given in another zone, as by a node."""
     try:
         return datetime.datetime.fromisoformat(time).astimezone(datetime.UTC)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter at either end of time
         return None
+
+
+def _place(line: Line) -> tuple:
+    """By it lines are sorted; those that a container printed at one moment stay as they were."""
+    return line.time, line.pod, line.container
 
 
 def _newest(lines: list[Line], most: int) -> list[Line]:

@@ -240,8 +240,9 @@ def _typed(obj: dict, kind: str) -> dict:
 def _is_selected(obj: dict, flags: dict) -> bool:
     labels = obj["metadata"].get("labels") or {}
     for part in filter(None, flags.get("--selector", "").split(",")):
-        key, has_value, value = part.partition("=")
-        if key not in labels or (has_value and labels[key] != value):
+        key, has_value, value = part.removeprefix("!").partition("=")
+        fits = key in labels and (not has_value or labels[key] == value)
+        if fits == part.startswith("!"):
             return False
     field, _, value = flags.get("--field-selector", "").partition("=")
     if field not in ("", "metadata.name"):

@@ -64,6 +64,10 @@ class Queue(NamedTuple):
     jobs: dict[tuple[str, str], int]  # by status and reason
     age: float  # seconds since the oldest queued job became due, 0 where none is
 
+    def count(self, status: str) -> int:
+        """How many jobs have this status, for whatever reason."""
+        return sum(count for (found, _), count in self.jobs.items() if found == status)
+
 
 def queue() -> Queue:
     count, first = peewee.fn.COUNT(Job.id), peewee.fn.MIN(Job.run_after)

@@ -185,6 +185,43 @@ def copy_of(database: pathlib.Path, copy: pathlib.Path) -> None:
         connection.execute("VACUUM INTO ?", (str(copy),))
 
 
+def test_a_demo_goes_on_with_a_simulation_of_ones_own(demo, tmp_path):
+    own = {"CAELUS_DATA_DIR": str(tmp_path / "own data"), "CAELUS_SIMULATE": "1"}
+    program = Program(**own, CAELUS_DATABASE_URL="")
+    program.yaml("migrate")
+    program.yaml("create-user", "me@example.org", "--admin")
+    program.yaml("create-product", "Notes")
+    chart = ("--chart-ref=oci://registry.example.org/notes", "--chart-version=1.0.0")
+    program.yaml("create-template", "--product-id=1", *chart)
+    for number in range(1, 13):  # the last ones come up after the eighth
+        new = f"--domainname=d{number}.example.org"
+        program.yaml("create-deployment", "--user-id=1", "--desired-template-id=1", new)
+    shown = demo(f"--data-dir={tmp_path / 'own data'}").wait()
+    assert len(shown.links) == 1
+    assert shown.printed.count(f"CAELUS_DATA_DIR='{tmp_path}/own data'") == 1
+    as_admin = shown.log_in(shown.links[0])
+
+    def states():
+        return {d["status"] for d in as_admin("/deployments")} == {"ready"}
+
+    wait_until(states, 40)
+    assert shown.end() == 0
+    events = program.yaml("list-all-events", "--limit=500")
+    assert not [e for e in events if e["type"] in ("delete_requested", "updated")]
+
+
+def test_a_demo_logs_as_one_wants_it(demo):
+    shown = demo(CAELUS_LOG_FORMAT="json", CAELUS_LOG_LEVEL="INFO").wait()
+    assert shown.end() == 0
+    assert all(map(json.loads, shown.process.stderr.read().splitlines()))
+
+
+def test_a_demo_is_not_kept_where_no_directory_is_named(demo):
+    shown = demo("--data-dir=")
+    assert shown.end(0) == 2
+    assert shown.process.stderr.read().startswith("--data-dir needs a directory\n")
+
+
 # Every answer and every page says so
 
 

@@ -81,7 +81,7 @@ def test_headings_are_bold_where_they_may_be():
 
 def test_the_overview_has_every_command_in_its_group_and_the_topics(capsys):
     text = shown(capsys, "--help")
-    assert shown(capsys, "help") == shown(capsys) == text
+    assert shown(capsys, "help") == shown(capsys) == shown(capsys, "help", "--help") == text
     for heading, rows in GROUPS.items():
         part = text.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
         assert [line.split()[0] for line in part.splitlines()] == [row.command for row in rows]

@@ -183,6 +183,13 @@ def test_lines_of_all_containers_are_in_the_order_of_time(scene):
     assert "a init hello from a" in scene.lines()
 
 
+@one_kubectl
+def test_lines_of_one_moment_stay_in_their_order(scene):
+    at = datetime.datetime.now(datetime.UTC)
+    scene.kube.print(scene.pod("a", "x"), "starting", "a fatal error", at=at)
+    assert scene.lines()[-2:] == ["a app starting", "a app a fatal error"]
+
+
 def test_since_leaves_out_what_was_told(scene):
     pod = scene.pod("a", "x")
     scene.kube.print(pod, "one")
@@ -210,6 +217,7 @@ def test_why_there_is_no_line_is_told(scene):
 def test_a_time_without_a_zone_and_odd_names_are_refused(scene):
     for odd in (
         *({"since": "yesterday"}, {"since": "2026-01-01"}, {"since": "2026-13-01T00:00:00Z"}),
+        *({"since": "9999-12-31T23:59:59-01:00"}, {"since": "0001-01-01T00:00:00+01:00"}),
         *({"pod": "--all-pods"}, {"pod": "a/b"}, {"pod": "a\n"}, {"tail": 0}, {"tail": 5001}),
     ):
         assert scene.ask("logs", **odd).code == 422

@@ -246,6 +246,12 @@ def test_logs_have_times_that_grow(tools):
         tools.kubectl("logs", "nobody", "--namespace", UID, timeout=10)
 
 
+def test_what_caelus_asks_of_logs_is_answered(tools):
+    install(tools)
+    text = kubectl.logs(tools, UID, None, 100, None, False, 1024 * 1024)
+    assert "starting registry.example.org/notes" in text or "starting notes" in text
+
+
 def test_resources_have_a_state(tools):
     install(tools, host="a.example.org")
     kinds = "pods,persistentvolumeclaims,services,ingresses.networking.k8s.io"

@@ -106,15 +106,15 @@ class KubeServer(Listener):
             resource = self._store.resources[group_version, plural]
             return copy.deepcopy(self._store.select(resource, namespace))
 
-    def print(self, pod: dict, *lines: str, container: str = "app") -> None:
-        """Have a container print lines, now."""
+    def print(self, pod: dict, *lines: str, container: str = "app", at=None) -> None:
+        """Have a container print lines, now or all at one moment."""
         metadata = pod["metadata"]
         key = (metadata["namespace"], metadata["name"], container)
         with self._store.changed:
             known = self._store.printed.setdefault(key, [])
             for line in lines:
-                at = datetime.datetime.now(datetime.UTC)
-                known.append((f"{at:%Y-%m-%dT%H:%M:%S.%f}789Z", line))  # to the nanosecond
+                moment = at or datetime.datetime.now(datetime.UTC)
+                known.append((f"{moment:%Y-%m-%dT%H:%M:%S.%f}789Z", line))  # to the nanosecond
 
     @contextlib.contextmanager
     def hold_namespaces(self, finalizer: str = "example.org/held"):
