@@ -142,6 +142,19 @@ def test_the_templates_own_values_are_the_defaults_that_are_told():
     assert "Default: 25" in page(schema, defaults={"mail": {"port": 25}}).words
 
 
+def test_a_default_is_seen_where_nothing_is_chosen_or_typed():
+    properties = {
+        "room": {"enum": ["1Gi", "10Gi"], "default": "10Gi"},
+        "copies": {"type": "integer", "default": 1, "examples": [5]},
+        "key": {"type": "string", "writeOnly": True, "default": "changeme"},
+    }
+    room, copies, key = form(of(**properties)).fields
+    assert [option.label for option in room.options] == ["default (10Gi)", "1Gi", "10Gi"]
+    assert page(of(room=properties["room"])).words.count("10Gi") == 2
+    assert (copies.value, copies.placeholder) == ("", "1")
+    assert key.placeholder == ""
+
+
 def test_a_boolean_without_a_default_has_three_states():
     schema = of(on={"type": "boolean"})
     for text, document in (("", {}), ("true", {"on": True}), ("false", {"on": False})):

@@ -505,6 +505,16 @@ def test_the_live_part_is_304_until_something_happens(one):
     assert "something new" in answer.text
 
 
+def test_the_timeline_says_in_words_what_was_done_and_by_whom(one):
+    for actor in ("vm:84628a90:14009-616204:2", "caelus", "operator", "bob@example.org"):
+        with session(), transaction(), events.by(actor):
+            events.record(1, "ready", "create done")
+    page = one.page(HERE)
+    assert page.count("Set up: it runs as it should") == 4
+    assert "by Caelus" in page and "by operator" in page and "by bob@example.org" in page
+    assert "84628a90" not in page
+
+
 def test_the_timeline_goes_on_on_older_pages(one):
     for number in range(30):
         with session(), transaction():
