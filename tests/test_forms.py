@@ -87,6 +87,7 @@ def test_without_a_schema_for_users_it_says_that_nothing_can_be_set(schema):
 def test_a_schema_that_says_nothing_is_one_json_field(user):
     schema = {"properties": {"user": user}}
     assert form(schema).name == "user:json"
+    assert "required" not in page(schema).named("user:json")  # nothing is a document, too
     assert typed(schema, **{}).document == {}
     assert posted(schema, [("user:json", '{"a": [1]}')]).document == {"a": [1]}
     assert posted(schema, [("user:json", "[1]")]).errors == [

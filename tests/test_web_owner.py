@@ -873,3 +873,19 @@ def test_a_product_that_is_gone_meanwhile_is_told(ada, rest):
     answer = ada.post("/ui/products/1/create", sent)
     assert answer.status_code == 404
     assert "product 1 not found" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/ui", "/ui/nothing", "/login/x"])
+def test_a_word_that_is_there_twice_is_a_page_like_any(ada, path):
+    once, twice = ada.get(path), ada.get(path, query_string="done=created&done=updated")
+    assert twice.status_code == once.status_code
+    assert "<main" in twice.text
+
+
+def test_no_cache_keeps_a_form_with_what_was_typed(one):
+    typed = {"user/mail": SECRET, "user/size": "99", "user/title": "x", "template_id": "1"}
+    for path in (f"{HERE}/edit", "/ui/products/1/create", "/ui/products/1/create/check"):
+        answer = one.post(path, typed)
+        assert answer.headers["cache-control"] == "no-store", path
+        assert "etag" not in answer.headers
+    assert SECRET in one.post(f"{HERE}/edit", typed).text

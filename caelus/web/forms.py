@@ -44,7 +44,10 @@ def again(schema: dict | None, pairs: Pairs, errors=(), defaults=None) -> Field:
 
 def _built(schema: dict, entries: Entries, errors, defaults) -> Field:
     spot = _Spot(root(schema), ROOT, (), "", firm=True, must=True, default=defaults)
-    return placed(_Builder(entries).field(spot), beside(errors))
+    made = _Builder(entries).field(spot)
+    if made.kind == "json":  # nothing typed means {}
+        made = made._replace(required=False, needed=False)
+    return placed(made, beside(errors))
 
 
 def humanised(name: str) -> str:
