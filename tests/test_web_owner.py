@@ -578,6 +578,11 @@ def test_pods_are_shown_with_restarts_volumes_and_addresses(cluster):
     assert "Ingress web: n1.example.org, no address yet" in page
 
 
+def test_where_nothing_runs_it_is_said_without_a_number(cluster, tmp_path):
+    (tmp_path / "items.json").write_text('{"items": []}')
+    assert "Nothing of it runs." in cluster.page(f"{HERE}/resources/part")
+
+
 def test_the_log_is_shown_without_secrets(cluster):
     page = cluster.page(f"{HERE}/logs")
     assert "hello &lt;b&gt;" in page
@@ -682,6 +687,17 @@ def test_an_upgrade_that_does_not_fit_asks_for_what_is_missing(one, rest):
     after = Deployment.get()
     assert (after.desired_template_id, after.user_values_json["language"]) == (2, "en")
     assert after.user_values_json["mail"] == "********"
+
+
+def test_an_upgrade_from_an_older_state_does_not_undo_a_change(one, rest):
+    newer(rest)
+    form = Form(one.page(f"{HERE}/upgrade?values=1"))
+    rest("update-deployment", user_id=1, deployment_id=1, user_values_json=VALUES | {"size": 4})
+    settle()
+    answer = one.post(f"{HERE}/upgrade", form.pairs)
+    assert answer.status_code == 409
+    assert "changed since this form was opened" in answer.text
+    assert Deployment.get().user_values_json["size"] == 4
 
 
 def test_a_deletion_says_what_is_lost_and_wants_the_name(one):

@@ -78,6 +78,12 @@ def told(event: dict) -> str:
     return TOLD.get(event["message"], event["message"])
 
 
+def about(text: str, deployment: dict) -> str:
+    """A sentence of the cluster's on the page of the deployment, which needs no number there."""
+    said = text.replace(f"deployment {deployment['id']}", "it")
+    return said[:1].upper() + said[1:]
+
+
 def who(actor: str) -> str:
     """Whose an event is; which of its workers it was says nothing to an owner."""
     is_person = "@" in actor or actor in ("operator", "nobody")
@@ -119,5 +125,6 @@ FILTERS = {
     "tile": tile,
     "plural": plural,
     "told": told,
+    "about": about,
     "who": who,
 }
