@@ -75,7 +75,7 @@ class Guard:
         for name, value in error.headers.items():
             resp.set_header(name, value)
         if req.path.startswith(login_pages.PREFIX):
-            login_pages.show_error(resp, error, self._settings)
+            login_pages.show_error(req, resp, error, self._settings)
         elif is_page(req.path):
             pages.show_error(req, resp, error, self._settings)
         else:

@@ -1,9 +1,7 @@
-"""The small pages behind login links: plain HTML, a button, a field; and logging out.
+"""The small pages behind login links: a button, a field, no script; and logging out.
 
 Looking at a link does not use it up; only the button does.
 """
-
-import html
 
 import falcon
 
@@ -14,22 +12,14 @@ from caelus.errors import BadCredentials, CaelusError, Invalid
 from caelus.events import by, record
 from caelus.identity import all_of_cookies, cookie_name, is_secure
 from caelus.schemas import ONLY_EMAIL
+from caelus.web import pages
 
 PREFIX = "/login/"
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Caelus: log in</title>
-<link rel="icon" href="data:,">
-<h1>Caelus</h1>
-{banner}{content}
-</html>
-"""
 SIMULATION = "This is a simulation: there is no cluster, and nothing that is shown here runs."
-BUTTON = '<form method="post"><p>{text}</p>{field}<p><button>{label}</button></p></form>'
-FIELD = '<p><label>E-mail <input name="email" type="email" required autofocus></label></p>'
-POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; img-src data:"
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 class Login:
@@ -42,12 +32,7 @@ class Login:
         with session():
             link = logins.find(code)
             email = link.user and link.user.email
-        if email:
-            form = BUTTON.format(text=html.escape(email), field="", label="Log in")
-        else:
-            text = "You are the first here: you will be the admin."
-            form = BUTTON.format(text=text, field=FIELD, label="Create the admin and log in")
-        _show(resp, form, self._settings)
+        _show(req, resp, self._settings, "Log in", email=email)
 
     on_head = on_get
 
@@ -86,11 +71,12 @@ class Logout:
         raise falcon.HTTPSeeOther("/ui")
 
 
-def show_error(resp: falcon.Response, error: CaelusError, settings: Config) -> None:
-    sentence = error.detail
-    if isinstance(error, BadCredentials):
+def show_error(req: falcon.Request, resp: falcon.Response, error: CaelusError, settings: Config):
+    title, sentence, is_dead = error.title, error.detail, isinstance(error, BadCredentials)
+    if is_dead:
+        title = "This link logs nobody in"
         sentence = "This link is unknown, used or expired; ask for a new one."
-    _show(resp, f"<p>{html.escape(sentence)}</p>", settings)
+    _show(req, resp, settings, title, sentence=sentence, is_dead=is_dead)
 
 
 def banner(settings: Config) -> str:
@@ -98,10 +84,11 @@ def banner(settings: Config) -> str:
     return f"<p><strong>{SIMULATION}</strong></p>\n" if settings.simulate else ""
 
 
-def _show(resp: falcon.Response, content: str, settings: Config) -> None:
+def _show(req, resp, settings: Config, title: str, email=None, sentence=None, is_dead=False):
+    context = {"title": title, "email": email, "sentence": sentence, "is_dead": is_dead}
     resp.content_type = falcon.MEDIA_HTML
     resp.set_header("Content-Security-Policy", POLICY)
-    resp.text = PAGE.format(content=content, banner=banner(settings))
+    resp.text = pages.render("login.html", req, settings, context)
 
 
 def _email(req: falcon.Request) -> str | None:

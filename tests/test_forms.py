@@ -87,6 +87,7 @@ def test_without_a_schema_for_users_it_says_that_nothing_can_be_set(schema):
 def test_a_schema_that_says_nothing_is_one_json_field(user):
     schema = {"properties": {"user": user}}
     assert form(schema).name == "user:json"
+    assert "required" not in page(schema).named("user:json")  # nothing is a document, too
     assert typed(schema, **{}).document == {}
     assert posted(schema, [("user:json", '{"a": [1]}')]).document == {"a": [1]}
     assert posted(schema, [("user:json", "[1]")]).errors == [
@@ -140,6 +141,19 @@ def test_a_default_is_filled_in_only_where_something_must_be_said():
 def test_the_templates_own_values_are_the_defaults_that_are_told():
     schema = of(mail={"type": "object", "properties": {"port": {"type": "integer", "default": 1}}})
     assert "Default: 25" in page(schema, defaults={"mail": {"port": 25}}).words
+
+
+def test_a_default_is_seen_where_nothing_is_chosen_or_typed():
+    properties = {
+        "room": {"enum": ["1Gi", "10Gi"], "default": "10Gi"},
+        "copies": {"type": "integer", "default": 1, "examples": [5]},
+        "key": {"type": "string", "writeOnly": True, "default": "changeme"},
+    }
+    room, copies, key = form(of(**properties)).fields
+    assert [option.label for option in room.options] == ["default (10Gi)", "1Gi", "10Gi"]
+    assert page(of(room=properties["room"])).words.count("10Gi") == 2
+    assert (copies.value, copies.placeholder) == ("", "1")
+    assert key.placeholder == ""
 
 
 def test_a_boolean_without_a_default_has_three_states():

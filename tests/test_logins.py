@@ -143,6 +143,15 @@ def test_the_code_is_nowhere_but_in_the_link(browser, link, caplog):
     assert code not in caplog.text
 
 
+def test_the_pages_to_log_in_look_like_the_others_and_need_no_script(browser, link):
+    for path in (link, "/login/x"):
+        page = browser.send("GET", path)
+        assert '<link rel="stylesheet" href="/ui/assets/app.css">' in page.text
+        assert "style-src 'self'" in page.headers["content-security-policy"]
+        assert "<script" not in page.text
+        assert browser.send("GET", "/ui/assets/app.css").status_code == 200
+
+
 # The first admin
 
 
@@ -160,7 +169,9 @@ def test_the_first_link_makes_the_first_admin(browser, first):
 
 @pytest.mark.parametrize("body", ["", "email=", "email=x", "email=a@b&email=c@d", "%ff", "é=1"])
 def test_without_a_right_email_there_is_no_admin_and_the_link_is_left(browser, first, body):
-    assert browser.send("POST", first, body=body).status_code in (409, 422)
+    answer = browser.send("POST", first, body=body)
+    assert answer.status_code in (409, 422)
+    assert '<a class="button" href="">Try again</a>' in answer.text
     assert not User.select().exists()
     assert browser.send("POST", first, body="email=ada@example.org").status_code == 303
 

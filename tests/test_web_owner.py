@@ -505,6 +505,16 @@ def test_the_live_part_is_304_until_something_happens(one):
     assert "something new" in answer.text
 
 
+def test_the_timeline_says_in_words_what_was_done_and_by_whom(one):
+    for actor in ("vm:84628a90:14009-616204:2", "caelus", "operator", "bob@example.org"):
+        with session(), transaction(), events.by(actor):
+            events.record(1, "ready", "create done")
+    page = one.page(HERE)
+    assert page.count("Set up: it runs as it should") == 4
+    assert "by Caelus" in page and "by operator" in page and "by bob@example.org" in page
+    assert "84628a90" not in page
+
+
 def test_the_timeline_goes_on_on_older_pages(one):
     for number in range(30):
         with session(), transaction():
@@ -566,6 +576,11 @@ def test_pods_are_shown_with_restarts_volumes_and_addresses(cluster):
     assert re.search("web-0 Running CrashLoopBackOff.*exit code 3 7 ", page)
     assert "disk Bound 5Gi, fast" in page
     assert "Ingress web: n1.example.org, no address yet" in page
+
+
+def test_where_nothing_runs_it_is_said_without_a_number(cluster, tmp_path):
+    (tmp_path / "items.json").write_text('{"items": []}')
+    assert "Nothing of it runs." in cluster.page(f"{HERE}/resources/part")
 
 
 def test_the_log_is_shown_without_secrets(cluster):
@@ -672,6 +687,17 @@ def test_an_upgrade_that_does_not_fit_asks_for_what_is_missing(one, rest):
     after = Deployment.get()
     assert (after.desired_template_id, after.user_values_json["language"]) == (2, "en")
     assert after.user_values_json["mail"] == "********"
+
+
+def test_an_upgrade_from_an_older_state_does_not_undo_a_change(one, rest):
+    newer(rest)
+    form = Form(one.page(f"{HERE}/upgrade?values=1"))
+    rest("update-deployment", user_id=1, deployment_id=1, user_values_json=VALUES | {"size": 4})
+    settle()
+    answer = one.post(f"{HERE}/upgrade", form.pairs)
+    assert answer.status_code == 409
+    assert "changed since this form was opened" in answer.text
+    assert Deployment.get().user_values_json["size"] == 4
 
 
 def test_a_deletion_says_what_is_lost_and_wants_the_name(one):
@@ -863,3 +889,19 @@ def test_a_product_that_is_gone_meanwhile_is_told(ada, rest):
     answer = ada.post("/ui/products/1/create", sent)
     assert answer.status_code == 404
     assert "product 1 not found" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/ui", "/ui/nothing", "/login/x"])
+def test_a_word_that_is_there_twice_is_a_page_like_any(ada, path):
+    once, twice = ada.get(path), ada.get(path, query_string="done=created&done=updated")
+    assert twice.status_code == once.status_code
+    assert "<main" in twice.text
+
+
+def test_no_cache_keeps_a_form_with_what_was_typed(one):
+    typed = {"user/mail": SECRET, "user/size": "99", "user/title": "x", "template_id": "1"}
+    for path in (f"{HERE}/edit", "/ui/products/1/create", "/ui/products/1/create/check"):
+        answer = one.post(path, typed)
+        assert answer.headers["cache-control"] == "no-store", path
+        assert "etag" not in answer.headers
+    assert SECRET in one.post(f"{HERE}/edit", typed).text

@@ -162,6 +162,20 @@ def test_a_second_user_on_a_phone_sees_nothing_of_the_firsts(browser, server):
         assert not is_too_wide(page)
 
 
+TWICE = """() => {
+  const form = document.querySelector("main form");
+  const once = () => new SubmitEvent("submit", {bubbles: true, cancelable: true});
+  return [form.dispatchEvent(once()), form.dispatchEvent(once())];
+}"""
+
+
+def test_a_double_click_sends_a_form_once(browser, server):
+    with page_of(browser, server.url) as page:
+        log_in(page, server.welcome, "ada@example.org")
+        page.goto("/ui/account")
+        assert page.evaluate(TWICE) == [True, False]
+
+
 def test_all_of_it_works_without_javascript(browser, server):
     with page_of(browser, server.url, java_script_enabled=False) as page:
         log_in(page, server.welcome, "ada@example.org")

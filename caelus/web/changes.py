@@ -167,6 +167,7 @@ class Upgrade(Change):
             raise Conflict("there is no newer version to upgrade to")
         if userform.is_growing(target, pairs):
             return None
+        _check_seen(deployment, pairs)
         given = {}
         if "asks" in fields and (user_values := userform.read(target, pairs)) is not KEEP:
             given["user_values_json"] = user_values

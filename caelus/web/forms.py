@@ -18,6 +18,7 @@ from caelus.web.shapes import Shape, is_secret, root, shape, shown
 MOST_FIELDS = 3000  # references can multiply them; groups beyond that are shown as JSON
 FEW = 4  # groups in a group: so many are shown open
 _NOTHING = "This template takes no values: there is nothing to be set."
+_UNTOLD = ("group", "choice")  # their parts tell their own defaults
 _AGAIN = "It may hold more of its own kind."
 _DEEP = "It lies deep inside others."
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z\W_]+|\d+")
@@ -43,7 +44,10 @@ def again(schema: dict | None, pairs: Pairs, errors=(), defaults=None) -> Field:
 
 def _built(schema: dict, entries: Entries, errors, defaults) -> Field:
     spot = _Spot(root(schema), ROOT, (), "", firm=True, must=True, default=defaults)
-    return placed(_Builder(entries).field(spot), beside(errors))
+    made = _Builder(entries).field(spot)
+    if made.kind == "json":  # nothing typed means {}
+        made = made._replace(required=False, needed=False)
+    return placed(made, beside(errors))
 
 
 def humanised(name: str) -> str:
@@ -87,7 +91,7 @@ class _Builder:
             label=str(rules.get("title") or spot.label),
             help=str(rules.get("description", "")),
             required=spot.must,
-            default=made.default or self._default(spot, made),
+            default="" if made.kind in _UNTOLD else self._default(spot),
             secret=is_secret(rules),
             generated="generate" in rules,
             read_only=spot.read_only,
@@ -132,8 +136,8 @@ class _Builder:
         offered = self._said(spot, "blank") or spot.default not in (None, "", [], {}, marks.MASK)
         return self._said(spot, "blank") if offered else None
 
-    def _default(self, spot: _Spot, made: Field) -> str:
-        if spot.default in (None, "", [], {}, marks.MASK) or made.kind in ("group", "choice"):
+    def _default(self, spot: _Spot) -> str:
+        if spot.default in (None, "", [], {}, marks.MASK):
             return ""
         return validation.printable(shown(spot.default), 200)
 
@@ -149,7 +153,8 @@ class _Builder:
         options = tuple(Option(o.value, o.label, False) for o in found.options)
         attributes = inputs.attributes(found, kind, value)
         examples = [] if is_secret(found.rules) else found.rules.get("examples", [])
-        placeholder = shown(examples[0]) if examples else ""
+        default = "" if is_secret(found.rules) else self._text_of_default(spot, found)
+        placeholder = default or (shown(examples[0]) if examples else "")
         rule = "" if "pattern" in attributes else " and ".join(found.rules.get("patterns", ()))
         return Field(
             *(spot.name, kind),
@@ -165,8 +170,11 @@ class _Builder:
         said = self._entries.text(spot.name)
         if said is not None or self._said(spot, "null") or self._said(spot, "blank"):
             return said or ""
+        return self._text_of_default(spot, found) if spot.firm else ""
+
+    def _text_of_default(self, spot: _Spot, found: Shape) -> str:
         fits = isinstance(spot.default, (str, int, float)) and spot.default != marks.MASK
-        return inputs.text_of_default(found, spot.default) if fits and spot.firm else ""
+        return inputs.text_of_default(found, spot.default) if fits else ""
 
     def _boolean(self, spot: _Spot) -> Field:
         said = self._entries.text(spot.name)
@@ -193,7 +201,8 @@ class _Builder:
         if said and said not in texts:
             label = validation.printable(said) + " (no longer among them)"
             made.append(Option(said, "as it is (********)" if marks.MASK in said else label, True))
-        return Field(spot.name, "select", options=(_unset(spot, not said), *made))
+        default = "" if is_secret(found.rules) else self._default(spot)
+        return Field(spot.name, "select", options=(_unset(spot, not said, default), *made))
 
     def _group(self, spot: _Spot, found: Shape) -> Field:
         firm = spot.firm and not found.nullable
@@ -280,8 +289,9 @@ class _Builder:
         return made._replace(fields=fields, value=chosen)
 
 
-def _unset(spot: _Spot, chosen: bool) -> Option:
-    return Option("", "choose one" if spot.must else "not set", chosen)
+def _unset(spot: _Spot, chosen: bool, default: str = "") -> Option:
+    unset = f"default ({default})" if default else "not set"
+    return Option("", "choose one" if spot.must else unset, chosen)
 
 
 def _room(found: Shape, rows: list, keyword: str) -> bool:

@@ -63,11 +63,14 @@ class Page:
         """Answer with a page; the same again is 304 to who has it already."""
         text = render(template, req, self.settings, context)
         resp.set_header("Content-Security-Policy", POLICY)
-        resp.cache_control = ["private", "no-cache"]
-        resp.etag = etag = hashlib.sha256(text.encode()).hexdigest()[:32]
-        if status == 200 and etag in (req.if_none_match or ()):
-            resp.status = 304
-            return
+        if req.method == "POST":  # what was typed is in it, maybe a secret
+            never_kept(resp)
+        else:
+            resp.cache_control = ["private", "no-cache"]
+            resp.etag = etag = hashlib.sha256(text.encode()).hexdigest()[:32]
+            if status == 200 and etag in (req.if_none_match or ()):
+                resp.status = 304
+                return
         resp.status, resp.text, resp.content_type = status, text, falcon.MEDIA_HTML
 
     def show_once(self, req, resp, template: str, **context) -> None:
@@ -90,7 +93,7 @@ def render(template: str, req, settings: Config, context: dict) -> str:
         .render(
             me=actor,
             path=req.path,
-            done=words.DONE.get(req.params.get("done")) if req.method == "GET" else None,
+            done=words.DONE.get(str(req.params.get("done"))) if req.method == "GET" else None,
             simulated=settings.simulate,
             version=__version__,
             **context,

@@ -33,6 +33,13 @@ DONE = {
     "plain": "This user is no admin any more.",
     "token-deleted": "The token is deleted: it lets nobody in any more.",
 }
+# Of events: what stands there for what a reconcile records of a job that is done.
+TOLD = {
+    "create done": "Set up: it runs as it should",
+    "update done": "The change is made: it runs as it should",
+    "drift done": "Put right: it runs as it should",
+    "delete done": "Deleted, with all that it had",
+}
 UNITS = (
     ("year", 31_536_000),
     ("month", 2_592_000),
@@ -65,6 +72,22 @@ def status(name: str):
     word, meaning, look = STATUS.get(name, (name, "", "idle"))
     markup = '<span class="status {}" title="{}">{}</span>'
     return markupsafe.Markup(markup).format(look, meaning, word)
+
+
+def told(event: dict) -> str:
+    return TOLD.get(event["message"], event["message"])
+
+
+def about(text: str, deployment: dict) -> str:
+    """A sentence of the cluster's on the page of the deployment, which needs no number there."""
+    said = text.replace(f"deployment {deployment['id']}", "it")
+    return said[:1].upper() + said[1:]
+
+
+def who(actor: str) -> str:
+    """Whose an event is; which of its workers it was says nothing to an owner."""
+    is_person = "@" in actor or actor in ("operator", "nobody")
+    return actor if is_person else "Caelus"
 
 
 def version(template: dict) -> str:
@@ -101,4 +124,7 @@ FILTERS = {
     "version": version,
     "tile": tile,
     "plural": plural,
+    "told": told,
+    "about": about,
+    "who": who,
 }

@@ -22,7 +22,8 @@ document.addEventListener("htmx:afterSettle", (event) => localise(event.target))
 const last = new Map();  // by id: what replaces an element has its id
 document.addEventListener("htmx:beforeSwap", (event) => {
   const {target, serverResponse, xhr} = event.detail;
-  if (xhr.status === 401) location.reload();  // the session is over: not to be asked for ever
+  // The session is over: not to be asked for ever. But what is typed in a form is not thrown away.
+  if (xhr.status === 401 && !target.closest("form")) location.reload();
   if (xhr.status >= 400) {
     // The sentence of a refusal is for the reader, too, where a part is made for it.
     event.detail.shouldSwap = target.hasAttribute("data-shows-errors");
@@ -31,6 +32,14 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (!target.id) return;
   if (last.get(target.id) === serverResponse) event.detail.shouldSwap = false;
   last.set(target.id, serverResponse);
+});
+
+// A second click on a button does not send its form again, to be refused for what the first did.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, 2000);
 });
 
 // What has changed in how an app stands has changed what runs of it, too.
