@@ -429,6 +429,12 @@ def test_a_product_is_described_offered_and_withdrawn(admin, shop):
     assert shop("get-product", product_id=1).document["template_id"] is None
 
 
+def test_a_form_of_before_the_first_template_withdraws_none(admin, shop):
+    after(admin.post("/products/1", action="offer", template_id="1"))
+    after(admin.post("/products/1", action="save", description="Short texts"))
+    assert shop("get-product", product_id=1).document["template_id"] == 1
+
+
 def test_what_was_typed_of_a_product_is_not_lost(admin):
     answer = admin.post("/products/1", action="save", description="Kept", template_id="99")
     assert answer.status_code == 404
@@ -574,6 +580,18 @@ def test_the_form_of_the_users_is_previewed(admin):
     assert "Greeting" in answer.text and "How many run side by side." in answer.text
     whole = admin.post(EDITOR, action="check", **editor.EXAMPLE)
     assert "Greeting" in whole.text
+
+
+def test_a_template_that_keeps_the_domain_to_itself_is_told_of(admin):
+    told = "No binding has ${domainname}"
+    assert told in text_of(admin.post(CHECK, **FILLED))
+    assert told in text_of(admin.post(EDITOR, action="check", **FILLED))
+    assert told not in text_of(admin.post(CHECK, **editor.EXAMPLE))
+    assert told not in text_of(admin.get("/products/1"))
+    after(admin.post(EDITOR, **FILLED, offer="on"))
+    assert told in text_of(admin.get("/products/1"))
+    assert told in text_of(admin.get("/products/1/templates/3"))
+    assert told not in text_of(admin.get("/products/1/templates/1"))
 
 
 def test_the_example_can_be_added_as_it_stands(admin, shop):

@@ -14,6 +14,7 @@ from caelus.validation import compact, from_text, parse_json
 WORDS = ("chart_ref", "chart_version", "chart_digest", "version_label", "health_timeout_sec")
 DOCUMENTS = ("default_values_json", "values_schema_json", "capabilities_json")
 TICKS = ("resolve", "offer")
+DOMAIN = "${domainname}"
 # How the sentences of refusals begin that are about one field.
 ABOUT = {
     "values schema": "values_schema_json",
@@ -103,6 +104,12 @@ def written(document: dict | None) -> str:
     text = io.StringIO()
     yamltext.dump(document, text)
     return text.getvalue()
+
+
+def binds_domain(template: dict) -> bool:
+    """Whether the chart learns the domain of the app."""
+    bindings = (template["capabilities_json"] or {}).get("bindings")
+    return DOMAIN in compact(bindings)
 
 
 def arguments(fields: dict[str, str]) -> dict:
