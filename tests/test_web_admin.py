@@ -255,6 +255,12 @@ def test_many_deployments_come_in_pages_that_keep_the_filters(admin):
     assert html.unescape(link) == "/ui/admin/deployments?after=50&search=example"
     second = admin.get("/deployments", search="example", after=50)
     assert "d50.example.org" in second.text and "d49.example.org" not in second.text
+    first = '<a class="button" href="/ui/admin/deployments?search=example">First page</a>'
+    assert first in second.text and first not in page.text
+
+
+def test_after_the_last_product_it_is_not_said_that_there_is_none(admin):
+    assert "There is nothing further" in admin.get("/products", after=9).text
 
 
 @pytest.mark.parametrize("path", ["", "/deployments", "/jobs?status=all", "/users/1", "/events"])
