@@ -496,6 +496,16 @@ WRONG = [
     ({"health_timeout_sec": "long"}, "health_timeout_sec", "must be of type integer"),
     ({"default_values_json": "a: [1"}, "default_values_json", "not YAML: "),
     ({"default_values_json": '{"a": 1,}x'}, "default_values_json", "not JSON: "),
+    (
+        {"values_schema_json": "type: object\nproperties: {a: {}}\nproperties: {b: {}}"},
+        "values_schema_json",
+        "the key 'properties' stands twice, again at line 3",
+    ),
+    (
+        {"default_values_json": "a: &x {b: [{c: 1,\n c: 2}]}\nd: *x"},
+        "default_values_json",
+        "the key 'c' stands twice, again at line 2",
+    ),
     ({"values_schema_json": "- 1"}, "values_schema_json", "must hold a YAML or JSON object"),
     (
         {"values_schema_json": "properties: {size: {type: int}}"},

@@ -139,7 +139,9 @@ def document(text: str) -> dict | None:
 
 def _read(text: str):
     if not text.lstrip().startswith("{"):
-        return yamltext.load(text)
+        found = yamltext.load(text)
+        yamltext.refuse_repeated(text)  # of which one would be lost, without a word
+        return found
     try:
         return parse_json(text)
     except ValueError as e:
