@@ -104,7 +104,7 @@ def located(tools: Tools, chart: Chart) -> list[str]:
     """
     _check(chart)
     if chart.digest is None or tools.config.simulate:  # which takes every chart to be there
-        return _arguments(chart)
+        return _asked(tools, chart)
     return [str(_archive(tools, chart))]
 
 
@@ -147,6 +147,11 @@ def _is_loopback(url: str) -> bool:
     except ValueError:
         return host == "localhost"
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _asked(tools: Tools, chart: Chart) -> list[str]:
+    """Its arguments where helm itself fetches it: a simulation knows versions, but no digests."""
+    return _arguments(replace(chart, digest=None) if tools.config.simulate else chart)
 
 
 def _arguments(chart: Chart) -> list[str]:
@@ -290,7 +295,7 @@ def _copied(chart: Chart, scratch: pathlib.Path) -> pathlib.Path:
 
 
 def _pull(tools: Tools, chart: Chart, scratch: pathlib.Path, **streams) -> str:
-    arguments = (*_arguments(chart), "--destination", str(scratch))
+    arguments = (*_asked(tools, chart), "--destination", str(scratch))
     try:
         return tools.helm("pull", *arguments, timeout=PULL_SECONDS, **streams)
     except ToolError as e:

@@ -77,6 +77,30 @@ def load(text: str):
         raise ValueError("nested too deeply") from None
 
 
+def refuse_repeated(text: str) -> None:
+    """Raise ValueError where a key stands twice, of a document that `load` takes, as helm does."""
+    seen, stack = {}, [yaml.compose(text, Loader)]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+            continue
+        seen[id(node)] = node
+        if isinstance(node, yaml.MappingNode):
+            _refuse_twice([key for key, _ in node.value])
+            stack.extend(value for _, value in node.value)
+        else:
+            stack.extend(node.value)
+
+
+def _refuse_twice(keys: list) -> None:
+    names = set()
+    for key in keys:
+        if key.value in names and key.value != "<<":
+            line = key.start_mark.line + 1
+            raise ValueError(f"the key {key.value!r} stands twice, again at line {line}")
+        names.add(key.value)
+
+
 def dump(document, stream) -> None:
     readable = (stream.encoding or "utf-8").lower().startswith("utf")
     stream.write(

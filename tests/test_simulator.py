@@ -269,11 +269,18 @@ def test_resources_have_a_state(tools):
 
 def test_every_chart_is_there_and_none_is_taken_for_a_real_one(tools):
     pinned = Chart("oci://registry.example.org/notes", "1.0.0", f"sha256:{'a' * 64}")
-    assert charts.located(tools, pinned)[0].startswith("oci://registry.example.org/notes@")
+    assert charts.located(tools, pinned) == charts.located(tools, CHART)
     assert charts.resolve(tools, pinned).digest == pinned.digest
     other = Chart("https://charts.example.org/app", "2", pinned.digest)
     assert charts.resolve(tools, other).default_values["image"]["tag"] == "2"
     assert not (tools.config.data_dir / "charts").exists()
+
+
+def test_a_chart_is_of_the_version_that_was_asked_for(tools):
+    found = charts.resolve(tools, CHART)
+    assert found.version == "1.0.0"
+    pinned = Chart(CHART.ref, "1.0.0", found.digest)
+    assert charts.resolve(tools, pinned) == found
 
 
 # The file

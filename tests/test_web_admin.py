@@ -255,6 +255,12 @@ def test_many_deployments_come_in_pages_that_keep_the_filters(admin):
     assert html.unescape(link) == "/ui/admin/deployments?after=50&search=example"
     second = admin.get("/deployments", search="example", after=50)
     assert "d50.example.org" in second.text and "d49.example.org" not in second.text
+    first = '<a class="button" href="/ui/admin/deployments?search=example">First page</a>'
+    assert first in second.text and first not in page.text
+
+
+def test_after_the_last_product_it_is_not_said_that_there_is_none(admin):
+    assert "There is nothing further" in admin.get("/products", after=9).text
 
 
 @pytest.mark.parametrize("path", ["", "/deployments", "/jobs?status=all", "/users/1", "/events"])
@@ -429,6 +435,12 @@ def test_a_product_is_described_offered_and_withdrawn(admin, shop):
     assert shop("get-product", product_id=1).document["template_id"] is None
 
 
+def test_a_form_of_before_the_first_template_withdraws_none(admin, shop):
+    after(admin.post("/products/1", action="offer", template_id="1"))
+    after(admin.post("/products/1", action="save", description="Short texts"))
+    assert shop("get-product", product_id=1).document["template_id"] == 1
+
+
 def test_what_was_typed_of_a_product_is_not_lost(admin):
     answer = admin.post("/products/1", action="save", description="Kept", template_id="99")
     assert answer.status_code == 404
@@ -484,6 +496,16 @@ WRONG = [
     ({"health_timeout_sec": "long"}, "health_timeout_sec", "must be of type integer"),
     ({"default_values_json": "a: [1"}, "default_values_json", "not YAML: "),
     ({"default_values_json": '{"a": 1,}x'}, "default_values_json", "not JSON: "),
+    (
+        {"values_schema_json": "type: object\nproperties: {a: {}}\nproperties: {b: {}}"},
+        "values_schema_json",
+        "the key 'properties' stands twice, again at line 3",
+    ),
+    (
+        {"default_values_json": "a: &x {b: [{c: 1,\n c: 2}]}\nd: *x"},
+        "default_values_json",
+        "the key 'c' stands twice, again at line 2",
+    ),
     ({"values_schema_json": "- 1"}, "values_schema_json", "must hold a YAML or JSON object"),
     (
         {"values_schema_json": "properties: {size: {type: int}}"},
@@ -574,6 +596,18 @@ def test_the_form_of_the_users_is_previewed(admin):
     assert "Greeting" in answer.text and "How many run side by side." in answer.text
     whole = admin.post(EDITOR, action="check", **editor.EXAMPLE)
     assert "Greeting" in whole.text
+
+
+def test_a_template_that_keeps_the_domain_to_itself_is_told_of(admin):
+    told = "No binding has ${domainname}"
+    assert told in text_of(admin.post(CHECK, **FILLED))
+    assert told in text_of(admin.post(EDITOR, action="check", **FILLED))
+    assert told not in text_of(admin.post(CHECK, **editor.EXAMPLE))
+    assert told not in text_of(admin.get("/products/1"))
+    after(admin.post(EDITOR, **FILLED, offer="on"))
+    assert told in text_of(admin.get("/products/1"))
+    assert told in text_of(admin.get("/products/1/templates/3"))
+    assert told not in text_of(admin.get("/products/1/templates/1"))
 
 
 def test_the_example_can_be_added_as_it_stands(admin, shop):

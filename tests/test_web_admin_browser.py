@@ -112,6 +112,30 @@ def test_while_one_types_a_template_it_is_checked_and_the_form_shown(browser, sh
         assert schema.evaluate("element => element === document.activeElement")
 
 
+def test_a_login_link_is_copied_by_a_button(browser, shop, site):
+    url, known = site
+    with page_of(browser, url, **known) as page:
+        page.goto("/ui/admin/users/1")
+        page.get_by_role("button", name="Make a login link").click()
+        link = page.locator("#link").input_value()
+        page.get_by_role("button", name="Copy").click()
+        page.get_by_role("button", name="Copied").wait_for()
+        page.get_by_label("Name").focus()
+        page.keyboard.press("Control+V")
+        assert page.get_by_label("Name").input_value() == link
+
+
+def test_a_long_cause_or_name_pushes_nothing_out_of_a_table(browser, shop, site):
+    url, known = site
+    deploy(1, status="error", last_error="it/can't/be/pulled/" * 40, domainname="a-b." * 50 + "org")
+    with page_of(browser, url, **known) as page:
+        page.goto("/ui/admin/deployments?search=a-b.a-b")
+        row = page.locator("tbody tr")
+        assert row.bounding_box()["height"] < 250
+        table = page.locator(".wide")
+        assert not table.evaluate("element => element.scrollWidth > element.clientWidth")
+
+
 def test_without_javascript_a_product_is_published(browser, site):
     url, known = site
     with page_of(browser, url, java_script_enabled=False, **known) as page:

@@ -1,6 +1,7 @@
 """The pages about products, for admins: what is published, and by which template."""
 
 from caelus.errors import CaelusError
+from caelus.web import editor
 from caelus.web.admin import HERE, ActionPage, AdminPage
 from caelus.web.pages import go, sent, whole
 
@@ -43,20 +44,17 @@ class Product(ActionPage):
     def context(self, req, product_id) -> dict:
         product = self.ask(req, "get-product", product_id=product_id)
         templates = self.ask(req, "list-templates", product_id=product_id)
-        newest = templates[::-1]
-        return {"product": product, "templates": newest, "error": None, "fields": {}}
+        deaf = {row["id"] for row in templates if not editor.binds_domain(row)}
+        found = {"product": product, "templates": templates[::-1], "deaf": deaf}
+        return found | {"error": None, "fields": {}}
 
     def _save(self, req, fields, product_id):
-        chosen = fields.get("template_id", "")
-        template_id = None if chosen == "" else whole(chosen) or 0
-        self.ask(
-            req,
-            "update-product",
-            nulls=("template_id",),
-            product_id=product_id,
-            template_id=template_id,
-            description=fields.get("description", "").strip(),
-        )
+        given = {"product_id": product_id, "description": fields.get("description", "").strip()}
+        # Not in a form of before the first template: what is offered since then stays.
+        if (chosen := fields.get("template_id")) is not None:
+            given["template_id"] = None if chosen == "" else whole(chosen) or 0
+        nulls = ("template_id",) if "template_id" in given else ()
+        self.ask(req, "update-product", nulls=nulls, **given)
         go(place(product_id), "saved")
 
     def _offer(self, req, fields, product_id):

@@ -18,12 +18,13 @@ class Editing(AdminPage):
 
         The chart is not pulled for it, and nothing is kept.
         """
-        found = {"errors": {}, "unknown": False, "preview": None}
+        found = {"errors": {}, "unknown": False, "deaf": False, "preview": None}
         try:
             given = editor.arguments(fields)
             wanted = given | {n: given[n] or chart for n, chart in ANY_CHART.items()}
             self.ask(req, "create-template", dry_run=True, product_id=product_id, **wanted)
             found["preview"] = preview(given)
+            found["deaf"] = not editor.binds_domain(given)
         except NotFound:
             raise
         except CaelusError as e:
@@ -109,7 +110,8 @@ class Template(ActionPage):
     def context(self, req, **ids) -> dict:
         row = self.ask(req, "get-template", **ids)
         written = {name: editor.written(row[name]) for name in editor.DOCUMENTS}
-        return {"row": row, "written": written, "error": None}
+        deaf = not editor.binds_domain(row)
+        return {"row": row, "written": written, "deaf": deaf, "error": None}
 
     def _delete(self, req, fields, **ids):
         self.ask(req, "delete-template", **ids)

@@ -14,6 +14,7 @@ from caelus.validation import compact, from_text, parse_json
 WORDS = ("chart_ref", "chart_version", "chart_digest", "version_label", "health_timeout_sec")
 DOCUMENTS = ("default_values_json", "values_schema_json", "capabilities_json")
 TICKS = ("resolve", "offer")
+DOMAIN = "${domainname}"
 # How the sentences of refusals begin that are about one field.
 ABOUT = {
     "values schema": "values_schema_json",
@@ -105,6 +106,12 @@ def written(document: dict | None) -> str:
     return text.getvalue()
 
 
+def binds_domain(template: dict) -> bool:
+    """Whether the chart learns the domain of the app."""
+    bindings = (template["capabilities_json"] or {}).get("bindings")
+    return DOMAIN in compact(bindings)
+
+
 def arguments(fields: dict[str, str]) -> dict:
     """What create-template takes. Raises Invalid where a text is no document."""
     given = {name: fields[name].strip() or None for name in WORDS}
@@ -132,7 +139,9 @@ def document(text: str) -> dict | None:
 
 def _read(text: str):
     if not text.lstrip().startswith("{"):
-        return yamltext.load(text)
+        found = yamltext.load(text)
+        yamltext.refuse_repeated(text)  # of which one would be lost, without a word
+        return found
     try:
         return parse_json(text)
     except ValueError as e:

@@ -94,6 +94,7 @@ def render(template: str, req, settings: Config, context: dict) -> str:
             me=actor,
             path=req.path,
             done=words.DONE.get(str(req.params.get("done"))) if req.method == "GET" else None,
+            paged=bool({"after", "before"} & req.params.keys()),
             simulated=settings.simulate,
             version=__version__,
             **context,

@@ -1,4 +1,5 @@
-// What the pages do beyond HTML and htmx: times in the reader's zone, and no swap of what is the same.
+// What the pages do beyond HTML and htmx: times in the reader's zone, buttons that copy, no swap of
+// what is the same.
 "use strict";
 
 const exact = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
@@ -14,6 +15,13 @@ function localise(root) {
 document.addEventListener("DOMContentLoaded", () => {
   localise(document);
   for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copies]");
+  if (!button) return;
+  document.getElementById(button.dataset.copies).select();
+  // Not navigator.clipboard, which is there over https alone.
+  if (document.execCommand("copy")) button.textContent = "Copied";
 });
 document.addEventListener("htmx:afterSettle", (event) => localise(event.target));
 
