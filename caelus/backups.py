@@ -8,6 +8,7 @@ import datetime
 import logging
 import pathlib
 import re
+import sqlite3
 from typing import NamedTuple
 
 import peewee
@@ -58,6 +59,7 @@ def write(config: Config, file: pathlib.Path, with_key: bool, force: bool) -> di
     Raises ConfigError; then what was there before is there still.
     """
     refuse_postgres(config)
+    _refuse_own(config, file)
     _refuse_existing(file, force)
     with copies.partial(file) as new:
         keys = _fill_with_key(config, new, key_beside(file)) if with_key else _fill(config, new)
@@ -97,9 +99,20 @@ def refuse_postgres(config: Config) -> None:
         raise ConfigError(POSTGRES)
 
 
+def _refuse_own(config: Config, file: pathlib.Path) -> None:
+    """A Caelus that is running would go on with the file that was replaced, seen by nobody."""
+    source = database.sqlite_path(config.database_url)
+    beside = [source.with_name(source.name + end) for end in (*copies.SIDES, ".lock", ".partial")]
+    own = [source, *beside, config.data_dir / keyring.FILE]
+    if file.resolve() in [path.resolve() for path in own] or copies.is_same(file, source):
+        raise CopyError(f"{file} is Caelus's own; name another file")
+
+
 def _refuse_existing(file: pathlib.Path, force: bool) -> None:
     if file.is_dir():
         raise CopyError(f"{file} is a directory; name a file in it")
+    if file.exists() and not file.is_file():  # a device, a pipe
+        raise CopyError(f"{file} is no plain file; name another")
     if file.exists() and not force:
         raise CopyError(f"{file} exists; name another file, or say --force")
 
@@ -121,9 +134,11 @@ def inspect(file: pathlib.Path) -> Contents:
             if fault := copies.fault(opened):
                 raise CopyError(f"{file} is no use: {fault}")
             return _contents(file, opened)
-    except peewee.DatabaseError as e:
+    except (peewee.DatabaseError, sqlite3.Error) as e:  # the latter of text that is no UTF-8
         reason = str(e).partition("\n")[0]
         raise CopyError(f"{file} can't be read as a SQLite database: {reason}") from None
+    except (ValueError, TypeError, AttributeError, LookupError) as e:
+        raise CopyError(f"{file} is no use: a row in it is damaged ({e})") from None
 
 
 def _contents(file: pathlib.Path, opened: peewee.Database) -> Contents:
