@@ -124,7 +124,7 @@ def test_a_backup_goes_to_a_machine_that_has_none(cli, yesterday, tmp_path, monk
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "unable to open database file"),
+        (None, "there is no file"),
         (b"", "is no database of Caelus"),
         (b"precious" * 9000, "file is not a database"),
     ],
@@ -148,6 +148,45 @@ def test_another_programs_database_is_refused(cli, yesterday, tmp_path):
         other.commit()
     answer = cli.run("restore", str(tmp_path / "other.db"), "--yes")
     assert answer.sentence == f"{tmp_path / 'other.db'} is no database of Caelus"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(yesterday, tmp_path):
+    leave()
+    os.mkfifo(tmp_path / "pipe")
+    done = Program().run("restore", str(tmp_path / "pipe"), "--yes", timeout=20)
+    assert done.returncode == 1 and f"there is no file {tmp_path / 'pipe'}" in done.stderr
+
+
+def test_what_a_killed_restore_has_left_is_not_emptied_and_then_restored(cli, yesterday, settings):
+    leave()
+    left = place(settings).with_name("caelus.db.partial")
+    left.write_bytes(yesterday.read_bytes())
+    assert "would be emptied" in cli.run("restore", str(left), "--yes").sentence
+    assert rows(left) == [ADA] and kept(settings) == []
+    assert [user["email"] for user in cli("list-users").document] == [ADA, EVE]
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        ("UPDATE events SET created_at = 5", "a row in it is damaged"),
+        ("UPDATE events SET created_at = x'00ff'", "a row in it is damaged"),
+        ("UPDATE events SET message = CAST(x'ff' AS TEXT)", "can't be read"),
+        ("DROP TABLE jobs", "it has lost its tables jobs"),
+        (
+            "CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "the backup is no use: no",
+        ),
+    ],
+)
+def test_a_backup_that_was_tampered_with_is_refused(cli, yesterday, settings, harm, sentence):
+    leave()
+    with contextlib.closing(sqlite3.connect(yesterday)) as other:
+        other.execute(harm)
+        other.commit()
+    answer = cli.run("restore", str(yesterday), "--yes")
+    assert answer.code == 1 and sentence in answer.sentence
+    assert kept(settings) == []
 
 
 def test_a_damaged_backup_is_refused(cli, settings, file):
