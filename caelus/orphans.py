@@ -71,6 +71,8 @@ def adopt(
     A record that was closed is opened again. Raises Conflict for a template that it can't be.
     """
     uid = found.orphan.namespace
+    if found.orphan.phase == "Terminating":
+        raise Conflict(f"namespace {uid} is being deleted: there is nothing to adopt")
     user, template = users.get_locked(user_id), templates.get_locked(template_id)
     _check_chart(found, template)
     deployment = _record(uid)
@@ -119,7 +121,9 @@ def _check_chart(found: Found, template: Template) -> None:
     """The next update would put another chart in its place, or an older one. (What is in a path
     on this machine, only helm knows.)"""
     ref, version = template.chart_ref, template.chart_version
-    same = found.chart in ref.rstrip("/").rpartition("/")[2]
+    name = ref.rstrip("/").rpartition("/")[2]
+    is_archive = name.endswith((".tgz", ".gz"))
+    same = found.chart in name if is_archive else found.chart == name
     if "://" in ref and not (same and found.version.lstrip("v") == version.lstrip("v")):
         raise Conflict(
             f"release {found.orphan.namespace} is of chart {found.chart} {found.version}, "
