@@ -1,6 +1,7 @@
 """A restore: the backup or the old database, never neither, and only while no Caelus runs."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import pty
@@ -13,6 +14,7 @@ import pytest
 
 from caelus import audit, backups, config, database, keyring, migrate, presence
 from caelus.cli import main
+from caelus.errors import ConfigError
 from caelus.models import LoginLink, Session, User, now
 from tests.program import Program
 from tests.test_backup import file as file  # the fixture
@@ -258,6 +260,18 @@ def test_no_caelus_opens_what_is_being_restored(cli, settings):
         answer = cli("list-users")
         assert (answer.code, "is being restored from a backup" in answer.sentence) == (1, True)
     assert cli("list-users").ok
+
+
+def test_a_place_whose_owner_can_not_be_given_the_lock_is_told(settings, monkeypatch):
+    """As to root without CAP_CHOWN, or on NFS."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", refuse)
+    with pytest.raises(ConfigError, match="cannot use .*caelus.db.lock: Operation not permitted"):
+        presence.share(place(settings))
 
 
 def test_several_processes_share_a_database(cli, settings):
