@@ -101,7 +101,7 @@ def refuse_postgres(config: Config) -> None:
 
 def _refuse_own(config: Config, file: pathlib.Path) -> None:
     """A Caelus that is running would go on with the file that was replaced, seen by nobody."""
-    source = database.sqlite_path(config.database_url)
+    source = database.sqlite_path(config.database_url).resolve()
     beside = [source.with_name(source.name + end) for end in (*copies.SIDES, ".lock", ".partial")]
     own = [source, *beside, config.data_dir / keyring.FILE]
     if file.resolve() in [path.resolve() for path in own] or copies.is_same(file, source):

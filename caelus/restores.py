@@ -53,17 +53,18 @@ def restore(config: Config, file: pathlib.Path, with_key: bool, at: datetime.dat
     Raises ConfigError, SecretKeyError; then the database is what it was.
     """
     found, path = looked_at(config, file), database.sqlite_path(config.database_url)
-    if file.resolve() == path.resolve().with_name(f"{path.name}.partial"):  # left by a kill
+    real = path.resolve()  # a link to another disk stays one
+    if copies.is_same(file, real):
+        raise CopyError(f"{file} is the database itself; name a backup")
+    if file.resolve() == real.with_name(f"{real.name}.partial"):  # left by a kill
         raise CopyError(f"{file} would be emptied to be filled; give it another name")
     database.make_directory(path.parent)
-    with presence.alone(path), copies.partial(path) as new:
-        if copies.is_same(file, path):
-            raise CopyError(f"{file} is the database itself; name a backup")
+    with presence.alone(path), copies.partial(real) as new:
         copies.fill(new, readonly.place(file))
         keys = _keys(config, file) if with_key else []
         steps = _finish(config, new, found)
-        kept = _keep(path, at)
-        copies.publish(new, path)
+        kept = _keep(real, at)
+        copies.publish(new, real)
     log.info("%s was restored from %s", path, file)
     told = {"database": str(path), "kept": kept and str(kept), "applied": steps, "new_keys": keys}
     return told | found.document()
@@ -120,7 +121,7 @@ def told(found: Contents) -> str:
 
 def _keep(path: pathlib.Path, at: datetime.datetime) -> pathlib.Path | None:
     """Give the database, if there is one, a second name, which it has when it is replaced."""
-    kept = path.with_name(f"{path.name}.before-restore-{at:{STAMP}}")
+    kept = _free_name(path, at)
     if there := path.exists():
         for other in path.parent.glob(f"{path.name}.before-restore-*"):
             if os.path.samefile(other, path):  # a restore was killed before it came to the end
@@ -133,6 +134,15 @@ def _keep(path: pathlib.Path, at: datetime.datetime) -> pathlib.Path | None:
             beside.rename(kept.with_name(kept.name + side))
     copies.sync(path.parent)
     return kept if there else None
+
+
+def _free_name(path: pathlib.Path, at: datetime.datetime) -> pathlib.Path:
+    """Of that second or the first one after it: the clock may have been set back, too."""
+    while True:
+        kept = path.with_name(f"{path.name}.before-restore-{at:{STAMP}}")
+        if not kept.exists() or copies.is_same(kept, path):
+            return kept
+        at += datetime.timedelta(seconds=1)
 
 
 def _close_log(path: pathlib.Path) -> None:

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from caelus import audit, backups, config, database, keyring, migrate, presence
+from caelus import audit, backups, config, database, keyring, migrate, presence, restores
 from caelus.cli import main
 from caelus.errors import ConfigError
 from caelus.models import LoginLink, Session, User, now
@@ -63,6 +63,26 @@ def test_what_was_there_is_kept_and_the_backup_takes_its_place(cli, yesterday, s
     assert [user["email"] for user in cli("list-users").document] == [ADA]
     assert cli.run("verify-audit").document["ok"]
     assert cli("list-all-events", limit=1).document[0]["type"] == "restored"
+
+
+def test_two_restores_in_one_second_keep_both(cli, yesterday, settings):
+    leave()
+    at = now()
+    told = [restores.restore(settings, yesterday, with_key=False, at=at) for _ in range(2)]
+    assert [rows(pathlib.Path(each["kept"])) for each in told] == [[ADA, EVE], [ADA]]
+
+
+def test_a_database_that_is_elsewhere_by_a_link_stays_there(cli, yesterday, settings, tmp_path):
+    leave()
+    (tmp_path / "disk").mkdir()
+    real = tmp_path / "disk" / "real.db"
+    place(settings).rename(real)
+    place(settings).symlink_to(real)
+    told = cli.run("restore", str(yesterday), "--yes").document
+    assert place(settings).readlink() == real
+    assert rows(pathlib.Path(told["kept"])) == [ADA, EVE]
+    assert pathlib.Path(told["kept"]).parent == real.parent
+    assert [user["email"] for user in cli("list-users").document] == [ADA]
 
 
 def test_what_was_only_in_the_log_is_kept_too(cli, yesterday, settings):
