@@ -6,7 +6,7 @@ import datetime
 from typing import NamedTuple
 
 from caelus import deployments, events, secretvalues, templates, users, validation
-from caelus.database import unique
+from caelus.database import locked, unique
 from caelus.errors import Conflict
 from caelus.models import DELETED, ERROR, READY, Deployment, Template, now
 
@@ -89,7 +89,8 @@ def adopt(
 
 
 def _record(uid: str) -> Deployment:
-    known = Deployment.get_or_none(deployment_uid=uid)
+    # Locked: of two who adopt it at once, one is to be refused.
+    known = locked(Deployment.select().where(Deployment.deployment_uid == uid)).first()
     if known is None:
         return Deployment(deployment_uid=uid)
     if known.status != DELETED:
