@@ -145,6 +145,13 @@ def test_postgres_is_left_to_its_own_tools(capsys, monkeypatch, file, database_u
     assert "CAELUS_BACKUP_DIR is for SQLite" in capsys.readouterr().err
 
 
+def test_a_row_that_can_not_be_read_is_told_of_the_database(cli, file, settings):
+    cli("create-user", email="ada@example.org")
+    database.database.execute_sql("UPDATE events SET message = CAST(x'ff' AS TEXT)")
+    place = database.sqlite_path(settings.database_url)
+    assert cli.run("backup", str(file)).sentence.startswith(f"{place} can't be read")
+
+
 def test_two_backups_to_one_file_do_not_meet(settings, file):
     with copies.partial(file):
         with pytest.raises(copies.CopyBusy, match="another process is writing"):
