@@ -8,6 +8,7 @@ import datetime
 import logging
 import pathlib
 import re
+import sqlite3
 from typing import NamedTuple
 
 import peewee
@@ -58,10 +59,11 @@ def write(config: Config, file: pathlib.Path, with_key: bool, force: bool) -> di
     Raises ConfigError; then what was there before is there still.
     """
     refuse_postgres(config)
+    _refuse_own(config, file)
     _refuse_existing(file, force)
     with copies.partial(file) as new:
         keys = _fill_with_key(config, new, key_beside(file)) if with_key else _fill(config, new)
-        found = inspect(new)
+        found = inspect(new, database.sqlite_path(config.database_url))
         _refuse_existing(file, force)
         copies.publish(new, file)
         if keys:
@@ -97,9 +99,20 @@ def refuse_postgres(config: Config) -> None:
         raise ConfigError(POSTGRES)
 
 
+def _refuse_own(config: Config, file: pathlib.Path) -> None:
+    """A Caelus that is running would go on with the file that was replaced, seen by nobody."""
+    source = database.sqlite_path(config.database_url).resolve()
+    beside = [source.with_name(source.name + end) for end in (*copies.SIDES, ".lock", ".partial")]
+    own = [source, *beside, config.data_dir / keyring.FILE]
+    if file.resolve() in [path.resolve() for path in own] or copies.is_same(file, source):
+        raise CopyError(f"{file} is Caelus's own; name another file")
+
+
 def _refuse_existing(file: pathlib.Path, force: bool) -> None:
     if file.is_dir():
         raise CopyError(f"{file} is a directory; name a file in it")
+    if file.exists() and not file.is_file():  # a device, a pipe
+        raise CopyError(f"{file} is no plain file; name another")
     if file.exists() and not force:
         raise CopyError(f"{file} exists; name another file, or say --force")
 
@@ -113,17 +126,22 @@ def _fill(config: Config, new: pathlib.Path) -> int:
     return 0
 
 
-def inspect(file: pathlib.Path) -> Contents:
-    """What the file holds. Raises CopyError where it is no whole database of Caelus."""
-    opened = readonly.file(file)
+def inspect(file: pathlib.Path, called: pathlib.Path | None = None) -> Contents:
+    """What the file holds. Raises CopyError where it is no whole database of Caelus.
+
+    In sentences it is `called` as what it is a copy of.
+    """
+    opened, name = readonly.file(file), called or file
     try:
         with contextlib.closing(opened):
             if fault := copies.fault(opened):
-                raise CopyError(f"{file} is no use: {fault}")
+                raise CopyError(f"{name} is no use: {fault}")
             return _contents(file, opened)
-    except peewee.DatabaseError as e:
+    except (peewee.DatabaseError, sqlite3.Error) as e:  # the latter of text that is no UTF-8
         reason = str(e).partition("\n")[0]
-        raise CopyError(f"{file} can't be read as a SQLite database: {reason}") from None
+        raise CopyError(f"{name} can't be read as a SQLite database: {reason}") from None
+    except (ValueError, TypeError, AttributeError, LookupError) as e:
+        raise CopyError(f"{name} is no use: a row in it is damaged ({e})") from None
 
 
 def _contents(file: pathlib.Path, opened: peewee.Database) -> Contents:
@@ -201,7 +219,7 @@ def _write_dated(config: Config, at: datetime.datetime) -> None:
         if not _is_due(config, at):  # another serve was quicker
             return
         _fill(config, new)
-        found = inspect(new)
+        found = inspect(new, database.sqlite_path(config.database_url))
         file = directory / f"caelus-{at:{STAMP}}.db"
         copies.publish(new, file)
     if found.fault:

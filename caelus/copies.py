@@ -64,7 +64,9 @@ def fill(place: pathlib.Path, source: str) -> None:
             read.backup(written, progress=_patience())
             written.execute("PRAGMA journal_mode=DELETE")  # one file, with no log beside it
     except sqlite3.Error as e:
-        raise CopyError(f"cannot copy the database to {place.parent}: {e}") from None
+        # Either disk may be full: SQLite needs room for a log beside what it reads, too.
+        read_from = urllib.parse.unquote(source.partition("?")[0].removeprefix("file:"))
+        raise CopyError(f"cannot copy {read_from} to {place.parent}: {e}") from None
 
 
 def publish(place: pathlib.Path, target: pathlib.Path) -> None:
@@ -137,6 +139,13 @@ def _locked(place: pathlib.Path) -> int:
         if _is_at(descriptor, place):
             return descriptor
         os.close(descriptor)  # since it was opened, another one has published it
+
+
+def is_same(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Whether both are names of one file that is there."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samefile(one, other)
+    return False
 
 
 def _is_at(descriptor: int, place: pathlib.Path) -> bool:

@@ -3,7 +3,9 @@ be read. Only reads; where the schema is this program's, the queue is looked at,
 
 import contextlib
 import os
+import logging
 import pathlib
+import sqlite3
 import time
 from collections.abc import Iterator
 
@@ -25,6 +27,7 @@ from caelus.errors import ConfigError, SecretKeyError
 from caelus.findings import Check, Section, size, span
 from caelus.models import MODELS, ClusterMark, Deployment, Template, now
 
+log = logging.getLogger("caelus.doctor")
 INTEGRITY_SECONDS = 8  # a large file may take longer: then it is told how to go on
 LARGE_LOG = 64 * 1024**2  # SQLite empties its log when it has 4 MB, unless it can't
 SKEW_SECONDS = 10
@@ -42,6 +45,9 @@ def look(config: Config) -> Iterator[Check]:
         yield failed("database", detail, step or URL)
     except peewee.DatabaseError as e:
         yield _unusable(config, e)
+    except (sqlite3.Error, ValueError, AttributeError) as e:  # text, JSON or a time that is none
+        log.warning("what is in the database can't be read", exc_info=e)
+        yield failed("database", f"a row in it is damaged: {_said(e)}", RESTORE)
 
 
 def _unusable(config: Config, error: peewee.DatabaseError) -> Check:

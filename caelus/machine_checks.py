@@ -165,6 +165,8 @@ def _places(config: Config) -> Iterator[tuple[str, pathlib.Path]]:
         for path in _files(config)[:1]:
             yield "disk", path.absolute().parent
     yield "data disk", config.data_dir
+    if config.backup_dir and config.is_sqlite:
+        yield "backup disk", config.backup_dir
 
 
 def _disk(name: str, path: pathlib.Path, found: os.statvfs_result) -> Check:

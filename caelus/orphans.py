@@ -6,7 +6,7 @@ import datetime
 from typing import NamedTuple
 
 from caelus import deployments, events, secretvalues, templates, users, validation
-from caelus.database import unique
+from caelus.database import locked, unique
 from caelus.errors import Conflict
 from caelus.models import DELETED, ERROR, READY, Deployment, Template, now
 
@@ -71,6 +71,8 @@ def adopt(
     A record that was closed is opened again. Raises Conflict for a template that it can't be.
     """
     uid = found.orphan.namespace
+    if found.orphan.phase == "Terminating":
+        raise Conflict(f"namespace {uid} is being deleted: there is nothing to adopt")
     user, template = users.get_locked(user_id), templates.get_locked(template_id)
     _check_chart(found, template)
     deployment = _record(uid)
@@ -87,7 +89,8 @@ def adopt(
 
 
 def _record(uid: str) -> Deployment:
-    known = Deployment.get_or_none(deployment_uid=uid)
+    # Locked: of two who adopt it at once, one is to be refused.
+    known = locked(Deployment.select().where(Deployment.deployment_uid == uid)).first()
     if known is None:
         return Deployment(deployment_uid=uid)
     if known.status != DELETED:
@@ -119,7 +122,9 @@ def _check_chart(found: Found, template: Template) -> None:
     """The next update would put another chart in its place, or an older one. (What is in a path
     on this machine, only helm knows.)"""
     ref, version = template.chart_ref, template.chart_version
-    same = found.chart in ref.rstrip("/").rpartition("/")[2]
+    name = ref.rstrip("/").rpartition("/")[2]
+    is_archive = name.endswith((".tgz", ".gz"))
+    same = found.chart in name if is_archive else found.chart == name
     if "://" in ref and not (same and found.version.lstrip("v") == version.lstrip("v")):
         raise Conflict(
             f"release {found.orphan.namespace} is of chart {found.chart} {found.version}, "

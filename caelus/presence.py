@@ -55,9 +55,9 @@ def _opened(path: pathlib.Path) -> int:
     place = path.with_name(f"{path.name}.lock")
     try:
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o600)
+        give_away(descriptor, path.parent)
     except OSError as e:
         raise ConfigError(f"cannot use {place}: {e.strerror}; be the owner of it") from None
-    give_away(descriptor, path.parent)
     return descriptor
 
 

@@ -11,6 +11,8 @@ import pathlib
 import shutil
 import sqlite3
 
+import peewee
+
 from caelus import backups, copies, database, keyring, migrate, presence, readonly, restored
 from caelus.backups import STAMP, Contents
 from caelus.config import Config
@@ -18,6 +20,7 @@ from caelus.copies import CopyError
 from caelus.database import session, transaction
 from caelus.errors import ConfigError, SecretKeyError
 from caelus.events import by
+from caelus.models import MODELS
 from caelus.secretvalues import check_keys
 
 log = logging.getLogger("caelus.restores")
@@ -33,6 +36,8 @@ def looked_at(config: Config, file: pathlib.Path) -> Contents:
     """What would be restored. Raises ConfigError where it can't be."""
     if not config.is_sqlite:
         raise ConfigError(POSTGRES)
+    if not file.is_file():  # a pipe would be waited for
+        raise CopyError(f"there is no file {file}")
     found = backups.inspect(file)
     if found.schema not in migrate.newest():
         raise CopyError(
@@ -48,15 +53,18 @@ def restore(config: Config, file: pathlib.Path, with_key: bool, at: datetime.dat
     Raises ConfigError, SecretKeyError; then the database is what it was.
     """
     found, path = looked_at(config, file), database.sqlite_path(config.database_url)
+    real = path.resolve()  # a link to another disk stays one
+    if copies.is_same(file, real):
+        raise CopyError(f"{file} is the database itself; name a backup")
+    if file.resolve() == real.with_name(f"{real.name}.partial"):  # left by a kill
+        raise CopyError(f"{file} would be emptied to be filled; give it another name")
     database.make_directory(path.parent)
-    with presence.alone(path), copies.partial(path) as new:
-        if path.exists() and os.path.samefile(file, path):
-            raise CopyError(f"{file} is the database itself; name a backup")
+    with presence.alone(path), copies.partial(real) as new:
         copies.fill(new, readonly.place(file))
         keys = _keys(config, file) if with_key else []
         steps = _finish(config, new, found)
-        kept = _keep(path, at)
-        copies.publish(new, path)
+        kept = _keep(real, at)
+        copies.publish(new, real)
     log.info("%s was restored from %s", path, file)
     told = {"database": str(path), "kept": kept and str(kept), "applied": steps, "new_keys": keys}
     return told | found.document()
@@ -77,6 +85,7 @@ def _finish(config: Config, new: pathlib.Path, found: Contents) -> list[str]:
     try:
         with session():
             steps = migrate.run(own, keep=False)
+            _check_tables()
             with transaction(), by("operator"):
                 restored.mark(told(found))
             try:
@@ -85,9 +94,17 @@ def _finish(config: Config, new: pathlib.Path, found: Contents) -> list[str]:
                 log.warning("%s; the backup's own may be in FILE.key: --with-key", e.detail)
             # What a rename does not take along must be in the file.
             database.database.execute_sql("PRAGMA journal_mode=DELETE")
+    except peewee.DatabaseError as e:  # such as what a trigger or a lost index of it refuses
+        raise CopyError(f"the backup is no use: {e}") from None
     finally:
         database.database.close()
     return steps
+
+
+def _check_tables() -> None:
+    lost = {model._meta.table_name for model in MODELS} - set(database.database.get_tables())
+    if lost:
+        raise CopyError(f"the backup is no use: it has lost its tables {', '.join(sorted(lost))}")
 
 
 def told(found: Contents) -> str:
@@ -104,7 +121,7 @@ def told(found: Contents) -> str:
 
 def _keep(path: pathlib.Path, at: datetime.datetime) -> pathlib.Path | None:
     """Give the database, if there is one, a second name, which it has when it is replaced."""
-    kept = path.with_name(f"{path.name}.before-restore-{at:{STAMP}}")
+    kept = _free_name(path, at)
     if there := path.exists():
         for other in path.parent.glob(f"{path.name}.before-restore-*"):
             if os.path.samefile(other, path):  # a restore was killed before it came to the end
@@ -117,6 +134,15 @@ def _keep(path: pathlib.Path, at: datetime.datetime) -> pathlib.Path | None:
             beside.rename(kept.with_name(kept.name + side))
     copies.sync(path.parent)
     return kept if there else None
+
+
+def _free_name(path: pathlib.Path, at: datetime.datetime) -> pathlib.Path:
+    """Of that second or the first one after it: the clock may have been set back, too."""
+    while True:
+        kept = path.with_name(f"{path.name}.before-restore-{at:{STAMP}}")
+        if not kept.exists() or copies.is_same(kept, path):
+            return kept
+        at += datetime.timedelta(seconds=1)
 
 
 def _close_log(path: pathlib.Path) -> None:

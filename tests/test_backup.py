@@ -64,6 +64,33 @@ def test_a_file_that_exists_is_replaced_only_by_force(cli, file):
     assert rows(file) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["caelus.db", "caelus.db-wal", "caelus.db.lock", "caelus.db.partial", "secret.key"]
+)
+def test_what_is_caeluss_own_is_not_replaced_even_by_force(cli, settings, name, tmp_path):
+    source = database.sqlite_path(settings.database_url)
+    own = settings.data_dir / name if name == keyring.FILE else source.with_name(name)
+    before = own.exists() and own.stat().st_ino
+    link = tmp_path / "link"
+    link.symlink_to(own.parent)
+    for path in (own, link / name):
+        answer = cli.run("backup", str(path), "--force")
+        assert answer.sentence == f"{path} is Caelus's own; name another file"
+    assert (own.exists() and own.stat().st_ino) == before
+
+
+def test_another_name_of_the_database_is_not_replaced_even_by_force(cli, settings, file):
+    os.link(database.sqlite_path(settings.database_url), file)
+    assert cli.run("backup", str(file), "--force").sentence.endswith("name another file")
+
+
+def test_a_pipe_or_a_device_is_not_replaced_even_by_force(cli, file):
+    os.mkfifo(file)
+    answer = cli.run("backup", str(file), "--force")
+    assert answer.sentence == f"{file} is no plain file; name another"
+    assert file.is_fifo()
+
+
 def test_a_key_comes_along_only_when_asked_for(cli, file, settings):
     cli.run("backup", str(file), "--with-key")
     assert names(file.parent) == [file.name], "there was none yet"
@@ -82,7 +109,7 @@ def test_a_key_comes_along_only_when_asked_for(cli, file, settings):
     [
         ("/proc/none/x.db", "cannot write /proc/none/x.db: No such file or directory"),
         ("/", "/ is a directory; name a file in it"),
-        ("/dev/full", "/dev/full exists; name another file, or say --force"),
+        ("/dev/full", "/dev/full is no plain file; name another"),
     ],
 )
 def test_a_place_that_takes_none_is_told(cli, place, sentence):
@@ -102,7 +129,7 @@ def test_a_damaged_database_is_not_backed_up(cli, file, settings):
     path.write_bytes(content)
     answer = cli.run("backup", str(file), "--force")
     assert answer.code == 1
-    assert answer.sentence.startswith("cannot copy the database to") or "no use:" in answer.sentence
+    assert answer.sentence.startswith("cannot copy ") or "no use:" in answer.sentence
     assert file.read_text() == "the backup of yesterday"
     assert names(file.parent) == [file.name]
 
@@ -116,6 +143,13 @@ def test_postgres_is_left_to_its_own_tools(capsys, monkeypatch, file, database_u
     assert "pg_dump --format=custom" in told and "hunter2" not in told
     assert main(["serve", f"--backup-dir={file.parent}"]) == 1
     assert "CAELUS_BACKUP_DIR is for SQLite" in capsys.readouterr().err
+
+
+def test_a_row_that_can_not_be_read_is_told_of_the_database(cli, file, settings):
+    cli("create-user", email="ada@example.org")
+    database.database.execute_sql("UPDATE events SET message = CAST(x'ff' AS TEXT)")
+    place = database.sqlite_path(settings.database_url)
+    assert cli.run("backup", str(file)).sentence.startswith(f"{place} can't be read")
 
 
 def test_two_backups_to_one_file_do_not_meet(settings, file):

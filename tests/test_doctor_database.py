@@ -106,6 +106,22 @@ def test_a_file_that_is_too_large_to_be_looked_through(file, monkeypatch):
     assert found["schema"].status == "ok"
 
 
+@one_database
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE events SET message = CAST(x'ff' AS TEXT)",
+        "UPDATE events SET created_at = 5",
+        "UPDATE deployments SET status = 'error', cause = '{'",
+    ],
+)
+def test_a_row_that_can_not_be_read(harm, deployed, settings):
+    database.execute_sql(harm)
+    found = [check for check in database_checks.look(settings) if check.status == "failed"]
+    assert found[0].detail.startswith("a row in it is damaged: ")
+    assert found[0].next_step == database_checks.RESTORE
+
+
 def test_rows_that_have_lost_what_they_belong_to(file):
     with contextlib.closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(

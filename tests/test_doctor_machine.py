@@ -96,6 +96,16 @@ def can_mount():
         pytest.skip("nothing can be mounted here")
 
 
+def test_a_full_disk_of_the_backups(tmp_path, can_mount):
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    done = mounted(f"""
+        mount -t tmpfs -o size=1m none {backups}
+        CAELUS_BACKUP_DIR={backups} exec {sys.executable} -m caelus doctor
+    """)
+    assert "  failed   backup disk " in done.stdout, done.stderr
+
+
 def test_a_full_disk(file, tmp_path, can_mount):
     """A real one, of 110 MB, in memory."""
     script = f"""

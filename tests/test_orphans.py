@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from caelus import drift, restored, secretvalues, sightings
+from caelus import database, drift, orphans, restored, secretvalues, sightings
+from caelus.errors import Conflict
 from caelus.models import Deployment, Event, Template
 from tests.kube import ApiError
 from tests.test_after_restore import create, state
@@ -119,12 +120,25 @@ def test_an_adoption_that_can_not_be_is_refused(days, lost):
     other = {"chart_ref": "oci://registry.example.org/other", "chart_version": "1.0.0"}
     Template.update(other).where(first).execute()
     assert "is of chart app 1.0.0" in adopt(days, uid).sentence
+    longer = {"chart_ref": "oci://registry.example.org/my-app-pro", "chart_version": "1.0.0"}
+    Template.update(longer).where(first).execute()
+    assert "is of chart app 1.0.0" in adopt(days, uid).sentence
     assert Deployment.select().count() == 0
     Template.update(chart_ref=str(CHART)).where(first).execute()
     assert adopt(days, uid).ok
     assert adopt(days, uid).sentence == (
         f"namespace {uid} is that of deployment {Deployment.get().id}"
     )
+
+
+@one_helm
+def test_a_namespace_that_is_being_deleted_is_not_adopted(days, lost):
+    with database.session():
+        found = sightings.of(lost)
+    found = found._replace(orphan=found.orphan._replace(phase="Terminating"))
+    with pytest.raises(Conflict, match="is being deleted: there is nothing to adopt"):
+        orphans.adopt(found=found, **ADOPTION)
+    assert Deployment.select().count() == 0
 
 
 @one_helm

@@ -1,6 +1,7 @@
 """A restore: the backup or the old database, never neither, and only while no Caelus runs."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import pty
@@ -11,8 +12,9 @@ import subprocess
 
 import pytest
 
-from caelus import audit, backups, config, database, keyring, migrate, presence
+from caelus import audit, backups, config, database, keyring, migrate, presence, restores
 from caelus.cli import main
+from caelus.errors import ConfigError
 from caelus.models import LoginLink, Session, User, now
 from tests.program import Program
 from tests.test_backup import file as file  # the fixture
@@ -61,6 +63,26 @@ def test_what_was_there_is_kept_and_the_backup_takes_its_place(cli, yesterday, s
     assert [user["email"] for user in cli("list-users").document] == [ADA]
     assert cli.run("verify-audit").document["ok"]
     assert cli("list-all-events", limit=1).document[0]["type"] == "restored"
+
+
+def test_two_restores_in_one_second_keep_both(cli, yesterday, settings):
+    leave()
+    at = now()
+    told = [restores.restore(settings, yesterday, with_key=False, at=at) for _ in range(2)]
+    assert [rows(pathlib.Path(each["kept"])) for each in told] == [[ADA, EVE], [ADA]]
+
+
+def test_a_database_that_is_elsewhere_by_a_link_stays_there(cli, yesterday, settings, tmp_path):
+    leave()
+    (tmp_path / "disk").mkdir()
+    real = tmp_path / "disk" / "real.db"
+    place(settings).rename(real)
+    place(settings).symlink_to(real)
+    told = cli.run("restore", str(yesterday), "--yes").document
+    assert place(settings).readlink() == real
+    assert rows(pathlib.Path(told["kept"])) == [ADA, EVE]
+    assert pathlib.Path(told["kept"]).parent == real.parent
+    assert [user["email"] for user in cli("list-users").document] == [ADA]
 
 
 def test_what_was_only_in_the_log_is_kept_too(cli, yesterday, settings):
@@ -124,7 +146,7 @@ def test_a_backup_goes_to_a_machine_that_has_none(cli, yesterday, tmp_path, monk
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "unable to open database file"),
+        (None, "there is no file"),
         (b"", "is no database of Caelus"),
         (b"precious" * 9000, "file is not a database"),
     ],
@@ -148,6 +170,45 @@ def test_another_programs_database_is_refused(cli, yesterday, tmp_path):
         other.commit()
     answer = cli.run("restore", str(tmp_path / "other.db"), "--yes")
     assert answer.sentence == f"{tmp_path / 'other.db'} is no database of Caelus"
+
+
+def test_a_pipe_is_refused_and_not_waited_for(yesterday, tmp_path):
+    leave()
+    os.mkfifo(tmp_path / "pipe")
+    done = Program().run("restore", str(tmp_path / "pipe"), "--yes", timeout=20)
+    assert done.returncode == 1 and f"there is no file {tmp_path / 'pipe'}" in done.stderr
+
+
+def test_what_a_killed_restore_has_left_is_not_emptied_and_then_restored(cli, yesterday, settings):
+    leave()
+    left = place(settings).with_name("caelus.db.partial")
+    left.write_bytes(yesterday.read_bytes())
+    assert "would be emptied" in cli.run("restore", str(left), "--yes").sentence
+    assert rows(left) == [ADA] and kept(settings) == []
+    assert [user["email"] for user in cli("list-users").document] == [ADA, EVE]
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        ("UPDATE events SET created_at = 5", "a row in it is damaged"),
+        ("UPDATE events SET created_at = x'00ff'", "a row in it is damaged"),
+        ("UPDATE events SET message = CAST(x'ff' AS TEXT)", "can't be read"),
+        ("DROP TABLE jobs", "it has lost its tables jobs"),
+        (
+            "CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "the backup is no use: no",
+        ),
+    ],
+)
+def test_a_backup_that_was_tampered_with_is_refused(cli, yesterday, settings, harm, sentence):
+    leave()
+    with contextlib.closing(sqlite3.connect(yesterday)) as other:
+        other.execute(harm)
+        other.commit()
+    answer = cli.run("restore", str(yesterday), "--yes")
+    assert answer.code == 1 and sentence in answer.sentence
+    assert kept(settings) == []
 
 
 def test_a_damaged_backup_is_refused(cli, settings, file):
@@ -219,6 +280,18 @@ def test_no_caelus_opens_what_is_being_restored(cli, settings):
         answer = cli("list-users")
         assert (answer.code, "is being restored from a backup" in answer.sentence) == (1, True)
     assert cli("list-users").ok
+
+
+def test_a_place_whose_owner_can_not_be_given_the_lock_is_told(settings, monkeypatch):
+    """As to root without CAP_CHOWN, or on NFS."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", refuse)
+    with pytest.raises(ConfigError, match="cannot use .*caelus.db.lock: Operation not permitted"):
+        presence.share(place(settings))
 
 
 def test_several_processes_share_a_database(cli, settings):
