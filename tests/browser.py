@@ -56,7 +56,8 @@ def page_of(browser, url: str, **options):
 
 def is_fault(said) -> bool:
     """Whether a line of the console is one; that a refusal is refused (4xx) is none."""
-    return said.type == "error" and "Failed to load resource" not in said.text
+    refusal = ("Failed to load resource", "Response Status Error Code 4")
+    return said.type == "error" and not any(words in said.text for words in refusal)
 
 
 def faults_of_access(page) -> list[str]:

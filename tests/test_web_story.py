@@ -176,6 +176,20 @@ def test_a_double_click_sends_a_form_once(browser, server):
         assert page.evaluate(TWICE) == [True, False]
 
 
+CHECK = "htmx.ajax('POST', '/ui/products/1/create/check', {target: '#name-hint'})"
+
+
+def test_the_end_of_a_session_is_told_and_nothing_typed_is_lost(browser, server):
+    with page_of(browser, server.url) as page:
+        log_in(page, server.welcome, "ada@example.org")
+        page.goto("/ui/account")
+        page.get_by_label("Name").fill("laptop")
+        page.context.clear_cookies()
+        page.evaluate(CHECK)
+        page.get_by_text("You are logged out.").wait_for()
+        assert page.get_by_label("Name").input_value() == "laptop"
+
+
 def test_all_of_it_works_without_javascript(browser, server):
     with page_of(browser, server.url, java_script_enabled=False) as page:
         log_in(page, server.welcome, "ada@example.org")

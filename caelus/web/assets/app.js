@@ -25,13 +25,19 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("htmx:afterSettle", (event) => localise(event.target));
 
+function sessionIsOver(target) {
+  // What is typed in a form is not thrown away; a part that polls is not to ask for ever.
+  last.delete(target.id);
+  if (!target.closest("form")) location.reload();
+  else target.textContent = "You are logged out. Log in in another tab, then go on here.";
+}
+
 // A part that is asked for again and again is left alone while it says the same:
 // what is open stays open, and screen readers are not told anew.
 const last = new Map();  // by id: what replaces an element has its id
 document.addEventListener("htmx:beforeSwap", (event) => {
   const {target, serverResponse, xhr} = event.detail;
-  // The session is over: not to be asked for ever. But what is typed in a form is not thrown away.
-  if (xhr.status === 401 && !target.closest("form")) location.reload();
+  if (xhr.status === 401) sessionIsOver(target);
   if (xhr.status >= 400) {
     // The sentence of a refusal is for the reader, too, where a part is made for it.
     event.detail.shouldSwap = target.hasAttribute("data-shows-errors");
