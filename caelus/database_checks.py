@@ -2,8 +2,8 @@
 be read. Only reads; where the schema is this program's, the queue is looked at, too."""
 
 import contextlib
-import os
 import logging
+import os
 import pathlib
 import sqlite3
 import time

@@ -149,6 +149,7 @@ def whole(text) -> int | None:
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
+        auto_reload=False,  # an upgrade may put newer templates under an older program
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
