@@ -14,7 +14,6 @@ import time
 import pytest
 
 from caelus import config, doctor, tool_checks
-from caelus.database import database
 from caelus.process import Tools
 from tests.kube import KubeServer
 from tests.program import Program
@@ -313,9 +312,9 @@ def test_a_program_that_hangs_holds_up_nothing_else(settings, settings_of, monke
 def test_what_nobody_foresaw_is_a_finding_and_hides_no_other(shop, settings, caplog):
     deployment = {"desired_template_id": 1, "domainname": "a.example.org"}
     assert shop("create-deployment", user_id=1, **deployment).ok
-    database.execute_sql("UPDATE deployments SET status = 'error', cause = 'no JSON'")
-    found = doctor.checks(settings, Tools(settings._replace(kubectl="/nowhere/kubectl")))
+    tools = Tools(settings._replace(kubectl="/nowhere/kubectl"))
+    found = doctor.checks(settings._replace(warnings=5), tools)
     broken = [(check.section, check.detail) for check in found if check.name == "checkup"]
-    assert broken == [("database", "it broke off: JSONDecodeError")]
-    assert {"kubectl", "integrity", "leases", "clock"} <= {check.name for check in found}
-    assert "the checkup of the database failed" in caplog.text
+    assert broken == [("machine", "it broke off: TypeError")]
+    assert {"kubectl", "integrity", "leases"} <= {check.name for check in found}
+    assert "the checkup of the machine failed" in caplog.text
