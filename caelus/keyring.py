@@ -13,7 +13,9 @@ import pathlib
 import stat
 
 from caelus import config
+from caelus.copies import sync
 from caelus.errors import SecretKeyError
+from caelus.presence import give_away
 
 FILE = "secret.key"
 VERSION = "1"
@@ -176,26 +178,11 @@ def _replace(path: pathlib.Path, keys: list[bytes]) -> None:
     try:
         new.unlink(missing_ok=True)  # a kill may have left it
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            _give_away(file.fileno(), path)
+            give_away(file.fileno(), path if path.exists() else config.data_dir())
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         new.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as e:
         raise SecretKeyError(f"cannot write the key file {path}: {e.strerror}") from None
-
-
-def _give_away(descriptor: int, path: pathlib.Path) -> None:
-    """As root, leave the file to whose the old one is, or the data: a service may run as them."""
-    if os.geteuid() == 0:
-        owner = (path if path.exists() else config.data_dir()).stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
-
-
-def _sync(directory: pathlib.Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -305,7 +305,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("point", ["_sync", "add", "sealed_rows", "reencrypt", "drop_old"])
+@pytest.mark.parametrize("point", ["sync", "add", "sealed_rows", "reencrypt", "drop_old"])
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
 def test_rotation_killed_at_any_step_can_be_run_again(
     shop, cli, monkeypatch, key_file, point, done
