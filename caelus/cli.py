@@ -216,7 +216,9 @@ def _arguments(operation, words: dict) -> dict:
             continue
         if value == "" and name in operation.input["properties"] and not operation.changes:
             continue  # as an empty parameter of a query
-        if word.endswith("-file"):
+        if word == "--icon-file":
+            given["icon"] = _icon(value)
+        elif word.endswith("-file"):
             given[name.removesuffix("_file") + "_json"] = _object(word, _read(value), yaml=True)
         elif word.endswith("-json"):
             given[name] = _object(word, value)
@@ -227,7 +229,20 @@ def _arguments(operation, words: dict) -> dict:
     return given
 
 
+def _icon(path: str) -> str:
+    from caelus import icons
+
+    return icons.of_file(_content(path))
+
+
 def _read(path: str) -> str:
+    try:
+        return _content(path).decode()
+    except ValueError:
+        raise Malformed(f"cannot read {path}: it is not UTF-8 text") from None
+
+
+def _content(path: str) -> bytes:
     from caelus.validation import MAX_BYTES
 
     if path == "-" and sys.stdin is None:
@@ -237,9 +252,9 @@ def _read(path: str) -> str:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise TooLarge(f"{path} is over {MAX_BYTES} bytes")
-        return content.decode()
-    except (OSError, ValueError) as e:
-        text = getattr(e, "strerror", None) or "it is not UTF-8 text"
+        return content
+    except (OSError, ValueError) as e:  # a NUL in a path is a ValueError
+        text = getattr(e, "strerror", None) or "there is no such file"
         raise Malformed(f"cannot read {path}: {text}") from None
 
 

@@ -95,9 +95,20 @@ class Product(Row):
     description = peewee.TextField(null=True)
     template_id = peewee.IntegerField(null=True)  # no constraint: the tables would be a circle
     deleted_at = Utc(null=True)
+    icon_digest = peewee.TextField(null=True)  # of its icon, null without one
 
     class Meta:
         table_name = "products"
+
+
+class Icon(Row):
+    """A product's icon: a row of its own, for products are read with each deployment."""
+
+    product = peewee.ForeignKeyField(Product, unique=True)
+    uri = peewee.TextField()
+
+    class Meta:
+        table_name = "icons"
 
 
 class Template(Row):
@@ -267,6 +278,7 @@ class ClusterMark(Row):
 MODELS = (
     User,
     Product,
+    Icon,
     Template,
     Deployment,
     Job,

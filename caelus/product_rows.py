@@ -4,7 +4,11 @@ from caelus import products, schemas, templates
 from caelus.operation import Access, Operation
 from caelus.schemas import PAGE, fields
 
-PRODUCT_FIELDS = {"template_id": schemas.OPTIONAL_ID, "description": schemas.OPTIONAL_TEXT}
+PRODUCT_FIELDS = {
+    "template_id": schemas.OPTIONAL_ID,
+    "description": schemas.OPTIONAL_TEXT,
+    "icon": schemas.ICON,
+}
 
 ROWS = (
     Operation(
@@ -18,14 +22,16 @@ ROWS = (
         usage="""Create a product.
 
 Usage:
-  caelus create-product NAME [DESCRIPTION] [--template-id=ID]
+  caelus create-product NAME [DESCRIPTION] [--template-id=ID] [--icon=URI | --icon-file=PATH]
 
 Options:
   --template-id=ID  The canonical template. It must be one of the product's own, so a new
                     product gets it later, by update-product.
+  --icon=URI        Its icon, at most 32 KiB: data:image/png;base64,...
+  --icon-file=PATH  The same from a PNG, JPEG, WebP, GIF or SVG file; - is standard input.
 
 Example:
-  caelus create-product Nextcloud 'Files, calendar and contacts'
+  caelus create-product Nextcloud 'Files, calendar and contacts' --icon-file=nextcloud.svg
 """,
     ),
     Operation(
@@ -33,10 +39,10 @@ Example:
         route="GET /products",
         access=Access.USER,
         service=products.find,
-        shows="Product",
+        shows="ListedProduct",
         many=True,
         input=fields(**PAGE),
-        usage="""List the products, in order of their ids.
+        usage="""List the products, in order of their ids; get-product shows an icon, too.
 
 Usage:
   caelus list-products [--limit=N] [--after=ID]
@@ -67,14 +73,16 @@ Usage:
         shows="Product",
         input=fields(**PRODUCT_FIELDS),
         words={"ID": "product_id"},
-        usage="""Change a product's canonical template or its description.
+        usage="""Change a product's canonical template, its description or its icon.
 
 Usage:
-  caelus update-product ID [--template-id=ID] [--description=TEXT]
+  caelus update-product ID [--template-id=ID] [--description=TEXT] [--icon=URI | --icon-file=PATH]
 
 Options:
   --template-id=ID    The canonical template, one of the product's own.
   --description=TEXT  The new description.
+  --icon=URI          The new icon, at most 32 KiB: data:image/png;base64,...; empty for none.
+  --icon-file=PATH    The same from a PNG, JPEG, WebP, GIF or SVG file; - is standard input.
 
 Example:
   caelus update-product 1 --template-id=2

@@ -2,19 +2,29 @@
 
 import peewee
 
-from caelus import events
+from caelus import events, icons
 from caelus.database import is_postgres, locked, page, unique
 from caelus.errors import Conflict, Invalid, NotFound
-from caelus.models import KEEP, Deployment, Product, Template, alive, now
-from caelus.prepared import prepared
+from caelus.models import KEEP, Deployment, Icon, Product, Template, alive, now
+from caelus.prepared import insert, prepared
 from caelus.users import refuse_in_use
 
 
-def create(*, name: str, description: str | None = None, template_id: int | None = None) -> Product:
+def create(
+    *,
+    name: str,
+    description: str | None = None,
+    template_id: int | None = None,
+    icon: str | None = None,
+) -> Product:
+    """With an icon as `icons` has it; none, or an empty text, is no icon."""
     if template_id is not None:
         _refuse_foreign(None, template_id)
+    product = Product(name=name, description=description)
+    uri = _iconed(product, icon)
     with unique(f"a product named {name!r} exists already"):
-        product = Product.create(name=name, description=description)
+        product.save()
+    _keep_icon(product, uri)
     events.record(None, "product_created", f"product {product.id} ({name}) created")
     return get(product_id=product.id)
 
@@ -24,7 +34,7 @@ def find(*, limit: int | None = None, after: int | None = None) -> list[Product]
 
 
 def get(*, product_id: int) -> Product:
-    """The live product, its canonical template as `.canonical` (None without one)."""
+    """The live product, its canonical template as `.canonical`, its icon as `.icon`, or None."""
     return _found(_whole.first(id=product_id), product_id)
 
 
@@ -43,9 +53,10 @@ def keep_of(template_id: int) -> None:
         _shared_of.first(template_id=template_id)
 
 
-def update(*, product_id: int, template_id=KEEP, description=KEEP) -> Product:
-    if template_id is KEEP and description is KEEP:
-        raise Invalid(("template_id", "or description must be given"))
+def update(*, product_id: int, template_id=KEEP, description=KEEP, icon=KEEP) -> Product:
+    """Change what is given; an icon that is None or empty takes it away."""
+    if template_id is KEEP and description is KEEP and icon is KEEP:
+        raise Invalid(("template_id", "or description or icon must be given"))
     product = get_locked(product_id)
     if template_id is not KEEP:
         if template_id is not None:
@@ -53,8 +64,12 @@ def update(*, product_id: int, template_id=KEEP, description=KEEP) -> Product:
         product.template_id = template_id
     if description is not KEEP:
         product.description = description
+    if icon is not KEEP:
+        _keep_icon(product, _iconed(product, icon))
     product.save()
     now_has = f"with template {product.template_id}" if product.template_id else "without template"
+    if icon is not KEEP:
+        now_has += " and a new icon" if icon else " and without icon"
     told = f"product {product_id} ({product.name}) changed, {now_has}"
     events.record(None, "product_updated", told)
     return get(product_id=product_id)
@@ -82,7 +97,9 @@ def _page(limit, after):
 
 @prepared
 def _whole(id):
-    return _with_template().where(Product.id == id)
+    found = _with_template().select_extend(Icon).where(Product.id == id)
+    on = Icon.product == Product.id
+    return found.join_from(Product, Icon, peewee.JOIN.LEFT_OUTER, on=on, attr="icon")
 
 
 @prepared
@@ -103,6 +120,19 @@ def _with_template():
         .select(Product, Template)
         .join(Template, peewee.JOIN.LEFT_OUTER, on=on, attr="canonical")
     )
+
+
+def _iconed(product: Product, icon: str | None) -> str | None:
+    """The icon as it is to be kept, None for none; its digest is put into the product."""
+    uri = icons.checked(icon) if icon else None
+    product.icon_digest = uri and icons.digest(uri)
+    return uri
+
+
+def _keep_icon(product: Product, uri: str | None) -> None:
+    Icon.delete().where(Icon.product == product.id).execute()
+    if uri is not None:
+        insert(Icon(product=product.id, uri=uri))
 
 
 def _refuse_foreign(product: Product | None, template_id: int) -> None:

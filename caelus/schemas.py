@@ -30,6 +30,11 @@ DOMAIN = {"type": "string", "format": "hostname"}
 # At most 53 characters, which is Helm's limit for the release of the same name.
 NAMESPACE = {"type": "string", "pattern": r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength": 53}
 NAME = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
+ICON = {
+    "type": ["string", "null"],
+    "description": "An image of at most 32 KiB as a URI, data:image/png;base64,..., or as jpeg, "
+    "webp, gif or svg+xml; null or an empty text is no icon.",
+}
 DIGEST = {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}$", "maxLength": 71}
 DAYS = {"type": ["integer", "null"], "minimum": 1, "maximum": 3650}
 LABEL = {"type": ["string", "null"], "minLength": 1, "maxLength": 100}
@@ -76,6 +81,11 @@ def user(row: User) -> dict:
 
 
 def product(row: Product) -> dict:
+    return listed_product(row) | {"icon": row.icon and row.icon.uri}
+
+
+def listed_product(row: Product) -> dict:
+    """Without its icon: those of 500 would be 20 MB."""
     canonical = getattr(row, "canonical", None)
     return _product(row) | {"template": canonical and _template(canonical, row)}
 
@@ -260,6 +270,7 @@ def _product(row: Product) -> dict:
         "description": row.description,
         "template_id": row.template_id,
         "created_at": time(row.created_at),
+        "icon_url": row.icon_digest and f"/ui/products/{row.id}/icon?v={row.icon_digest}",
     }
 
 
@@ -326,6 +337,8 @@ _PRODUCT = _object(
     description=_nullable("string"),
     template_id=_nullable("integer"),
     created_at=_TIME,
+    icon_url=_nullable("string")
+    | {"description": "Where Caelus serves its icon, null without one; another icon has another."},
 )
 _EVENT = _object(
     id=_INTEGER,
@@ -346,7 +359,12 @@ _TOKEN = _object(
 )
 DOCUMENTS = {
     "User": _object(id=_INTEGER, email=_STRING, is_admin={"type": "boolean"}, created_at=_TIME),
-    "Product": _object(**_PRODUCT["properties"], template=_nullable_ref("Template")),
+    "Product": _object(
+        **_PRODUCT["properties"],
+        template=_nullable_ref("Template"),
+        icon=_nullable("string") | {"description": "A data: URI; lists have icon_url alone."},
+    ),
+    "ListedProduct": _object(**_PRODUCT["properties"], template=_nullable_ref("Template")),
     "Template": _object(
         id=_INTEGER,
         product_id=_INTEGER,
@@ -516,6 +534,7 @@ DOCUMENTS = {
 SHOWN = {
     "User": user,
     "Product": product,
+    "ListedProduct": listed_product,
     "Template": template,
     "Deployment": deployment,
     "Job": job,

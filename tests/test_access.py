@@ -78,7 +78,7 @@ BODIES = {
     "create-user": {"email": "new@example.org"},
     "update-user": {"is_admin": True},
     "create-product": {"name": "Other"},
-    "update-product": {"description": "x"},
+    "update-product": {"icon": None},
     "create-template": TEMPLATE | {"chart_version": "9"},
     "create-deployment": {"desired_template_id": 1, "domainname": "b.example.org"},
     "update-deployment": {"domainname": "c.example.org"},

@@ -16,7 +16,7 @@ FLOORS = [
     " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes"
     " readonly presence copies"
     " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",
-    "users products templates values deployments jobs events redact leases notices reconcile"
+    "users icons products templates values deployments jobs events redact leases notices reconcile"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
     " tallies glances resources podlogs overview"

@@ -22,6 +22,7 @@ from caelus.models import (
     ClusterMark,
     Deployment,
     Event,
+    Icon,
     Job,
     LoginLink,
     Product,
@@ -65,6 +66,7 @@ def create(model, **columns):
     parents = {
         User: {"email": "a", "email_key": "a"},
         Product: {"name": "Notes"},
+        Icon: {"product": 1, "uri": "data:"},
         Template: {"product": 1, "chart_ref": "x", "chart_version": "1"},
         Deployment: {
             "user": 1,

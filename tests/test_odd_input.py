@@ -300,7 +300,7 @@ FULL = {
     "update-user": {"is_admin": True},
     "create-token": {"name": "x"},
     "create-product": {"name": "X"},
-    "update-product": {"description": "X"},
+    "update-product": {"description": "X", "icon": None},
     "create-template": TEMPLATE | {"chart_version": "9"},
     "create-deployment": {"desired_template_id": 1, "domainname": "x.example.org"},
     "update-deployment": {"domainname": "x.example.org"},

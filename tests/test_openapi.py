@@ -133,7 +133,7 @@ def test_operation_ids_are_unique():
     ("name", "command", "ids"),
     [
         ("User", "list-users", []),
-        ("Product", "list-products", []),
+        ("ListedProduct", "list-products", []),
         ("Template", "list-templates", [1]),
         ("Deployment", "list-deployments", [1]),
         ("Job", "list-jobs", []),
