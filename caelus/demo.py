@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import threading
 
-from caelus import actors, simulated_helm, simulated_pods
+from caelus import actors, demo_icons, simulated_helm, simulated_pods
 from caelus.config import Config
 from caelus.database import session
 from caelus.dispatch import dispatch
@@ -130,7 +130,8 @@ def known_users() -> list[int]:
 
 
 def _publish(number: int, name: str, description: str, versions: tuple, fields: dict) -> None:
-    _do("create-product", name=name, description=description)
+    icon = demo_icons.of(name)
+    _do("create-product", name=name, description=description, icon=icon)
     for version in versions:
         made = _do(
             "create-template",

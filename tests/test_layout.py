@@ -26,7 +26,7 @@ FLOORS = [
     " access dispatch openapi",
     "api observer guard identity login_pages peers metrics server worker"
     " cli startup machine serve_commands database_commands cluster_commands service_commands"
-    " doctor_commands demo demo_commands backup_commands"
+    " doctor_commands demo demo_icons demo_commands backup_commands"
     " client_commands remote servers waiting following completion manual helptext"
     " web.merging web.shapes web.entries web.posted web.fields web.inputs web.forms"
     " web.words web.pages web.routes web.refused web.userform web.owner web.creation web.preview"

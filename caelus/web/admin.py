@@ -39,17 +39,19 @@ class ActionPage(AdminPage):
     """A page about one thing, each of whose buttons does something to it.
 
     `actions` has what each does, by the buttons' value: it leads on to a page, or gives what this
-    one is to show once. `context` is what the page shows in any case.
+    one is to show once. `context` is what the page shows in any case. `file` is the field that a
+    file may come in.
     """
 
     template = ""
+    file: str | None = None
     actions: dict = {}
 
     def on_get(self, req, resp, **ids):
         self.show(req, resp, self.template, **self.context(req, **ids))
 
     def on_post(self, req, resp, **ids):
-        fields = dict(sent(req))
+        fields = dict(sent(req, self.file))
         try:
             once = self._action(fields)(self, req, fields, **ids)
         except CaelusError as e:

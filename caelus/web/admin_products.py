@@ -1,5 +1,6 @@
 """The pages about products, for admins: what is published, and by which template."""
 
+from caelus import icons
 from caelus.errors import CaelusError
 from caelus.web import editor
 from caelus.web.admin import HERE, ActionPage, AdminPage
@@ -8,6 +9,15 @@ from caelus.web.pages import go, sent, whole
 
 def place(product_id) -> str:
     return f"{HERE}/products/{product_id}"
+
+
+ICON = "icon"  # the field of the file
+
+
+def icon_in(fields: dict) -> str | None:
+    """The icon in the file that was chosen, None for none. Raises Invalid."""
+    content = fields.get(ICON)
+    return icons.of_file(content) if isinstance(content, bytes) and content else None
 
 
 class Products(AdminPage):
@@ -21,15 +31,11 @@ class NewProduct(AdminPage):
         self.show(req, resp, "admin_new_product.html", fields={}, error=None)
 
     def on_post(self, req, resp):
-        fields = dict(sent(req))
-        given = {name: fields.get(name, "").strip() for name in ("name", "description")}
+        fields = dict(sent(req, ICON))
+        name, description = (fields.get(field, "").strip() for field in ("name", "description"))
         try:
-            made = self.ask(
-                req,
-                "create-product",
-                name=given["name"],
-                description=given["description"] or None,
-            )
+            given = {"name": name, "description": description or None, "icon": icon_in(fields)}
+            made = self.ask(req, "create-product", **given)
         except CaelusError as e:
             self.show(req, resp, "admin_new_product.html", e.status, fields=fields, error=e)
             return
@@ -39,7 +45,7 @@ class NewProduct(AdminPage):
 class Product(ActionPage):
     """One product: what it says of itself, its templates, and the one that users get."""
 
-    template = "admin_product.html"
+    template, file = "admin_product.html", ICON
 
     def context(self, req, product_id) -> dict:
         product = self.ask(req, "get-product", product_id=product_id)
@@ -53,6 +59,7 @@ class Product(ActionPage):
         # Not in a form of before the first template: what is offered since then stays.
         if (chosen := fields.get("template_id")) is not None:
             given["template_id"] = None if chosen == "" else whole(chosen) or 0
+        given["icon"] = icon_in(fields) or ("" if "remove_icon" in fields else None)
         nulls = ("template_id",) if "template_id" in given else ()
         self.ask(req, "update-product", nulls=nulls, **given)
         go(place(product_id), "saved")

@@ -1,6 +1,12 @@
 """What there is to have, and what I have."""
 
-from caelus.web.pages import PREFIX, Page
+from caelus import icons
+from caelus.errors import NotFound
+from caelus.validation import printable
+from caelus.web.pages import PREFIX, Page, not_modified
+
+ICON_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+DAY = 86_400  # seconds
 
 
 def place(deployment: dict) -> str:
@@ -27,3 +33,19 @@ class Catalogue(Page):
         found, more = self.rows(req, "list-products")
         is_later = "after" in req.params
         self.show(req, resp, "catalogue.html", products=found, more=more, is_later=is_later)
+
+
+class Icon(Page):
+    """A product's icon as an image; opened by itself, even an SVG runs and loads nothing."""
+
+    def on_get(self, req, resp, product_id):
+        product = self.ask(req, "get-product", product_id=product_id)
+        if product["icon"] is None:
+            raise NotFound(f"product {printable(product_id)} has no icon")
+        resp.set_header("Content-Security-Policy", ICON_POLICY)
+        version = product["icon_url"].partition("?v=")[2]
+        # What the address names never changes; another icon has another.
+        is_named = req.params.get("v") == version
+        resp.cache_control = ["private", f"max-age={DAY}" if is_named else "no-cache"]
+        if not not_modified(req, resp, version):
+            resp.content_type, resp.data = icons.opened(product["icon"])

@@ -5,17 +5,19 @@ A page calls operations by `ask`, so that it can do what REST can, and no more.
 
 import functools
 import hashlib
+import io
 import json
 import pathlib
 import urllib.parse
 
 import falcon
 import jinja2
+from falcon.media import MultipartFormHandler
 
 from caelus import __version__, validation
 from caelus.config import Config
 from caelus.dispatch import dispatch
-from caelus.errors import CaelusError, TooLarge, Unauthorized, UnsupportedMediaType
+from caelus.errors import CaelusError, Malformed, TooLarge, Unauthorized, UnsupportedMediaType
 from caelus.operations import BY_COMMAND
 from caelus.web import words
 
@@ -67,9 +69,8 @@ class Page:
             never_kept(resp)
         else:
             resp.cache_control = ["private", "no-cache"]
-            resp.etag = etag = hashlib.sha256(text.encode()).hexdigest()[:32]
-            if status == 200 and etag in (req.if_none_match or ()):
-                resp.status = 304
+            etag = hashlib.sha256(text.encode()).hexdigest()[:32]
+            if status == 200 and not_modified(req, resp, etag):
                 return
         resp.status, resp.text, resp.content_type = status, text, falcon.MEDIA_HTML
 
@@ -77,6 +78,15 @@ class Page:
         """Answer with a page that holds a secret: no cache keeps it."""
         self.show(req, resp, template, **context)
         never_kept(resp)
+
+
+def not_modified(req, resp, etag: str) -> bool:
+    """Whether the browser has it already; it is told so, and what it has now."""
+    resp.etag = etag
+    if etag not in (req.if_none_match or ()):
+        return False
+    resp.status = 304
+    return True
 
 
 def never_kept(resp) -> None:
@@ -119,20 +129,43 @@ def _show_refusal(req, resp, settings, title: str, detail: str, is_login: bool) 
     resp.text = render("error.html", req, settings, context)
 
 
-def sent(req) -> list[tuple[str, str]]:
-    """The fields of the form that was sent, in order. Raises CaelusError."""
+def sent(req, file: str | None = None) -> list[tuple[str, str | bytes]]:
+    """The fields of the form that was sent, in order. Raises CaelusError.
+
+    Where `file` names a field, the form may come as multipart/form-data, too, and that field holds
+    a file's content, which is bytes: empty where none was chosen.
+    """
     if (req.content_length or 0) > validation.MAX_BYTES:
         raise TooLarge(f"the form is over {validation.MAX_BYTES} bytes")
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     text = req.bounded_stream.read()
+    if file and kind == falcon.MEDIA_MULTIPART:
+        return _parts(req.content_type, text, file)
     if text and kind != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("send the form as application/x-www-form-urlencoded")
     try:
         return urllib.parse.parse_qsl(
-            text.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS
+            _text(text), keep_blank_values=True, max_num_fields=MAX_FIELDS
         )
     except ValueError:
         raise TooLarge(f"the form has over {MAX_FIELDS} fields") from None
+
+
+def _parts(kind: str, text: bytes, file: str) -> list[tuple[str, str | bytes]]:
+    try:
+        form = MultipartFormHandler().deserialize(io.BytesIO(text), kind, len(text))
+        found = [(part.name or "", part.filename, part.get_data()) for part in form]
+    except (falcon.HTTPError, ValueError) as e:  # the latter of headers that are no text
+        why = getattr(e, "description", None) or "its headers are broken"
+        raise Malformed(f"the form can't be read: {why}") from None
+    return [
+        (name, content if name == file and filename is not None else _text(content))
+        for name, filename, content in found
+    ]
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
 
 
 def go(place: str, done: str | None = None):

@@ -21,12 +21,13 @@ from caelus.web import (
     owner,
     running,
 )
-from caelus.web.pages import HERE, PREFIX
+from caelus.web.pages import HERE, PREFIX, not_modified
 
 ONE = "/users/{user_id}/deployments/{deployment_id}"
 PAGES = {
     "": owner.Home,
     "/products": owner.Catalogue,
+    "/products/{product_id}/icon": owner.Icon,
     "/products/{product_id}/create": creation.Create,
     "/products/{product_id}/create/check": creation.Check,
     ONE: deployment.Deployment,
@@ -76,11 +77,9 @@ class Asset:
     def on_get(self, req, resp):
         content = _content(self._name)
         etag = hashlib.sha256(content).hexdigest()[:32]
-        resp.etag, resp.cache_control = etag, ["no-cache"]
-        if etag in (req.if_none_match or ()):
-            resp.status = 304
-            return
-        resp.content_type, resp.data = self._type, content
+        resp.cache_control = ["no-cache"]
+        if not not_modified(req, resp, etag):
+            resp.content_type, resp.data = self._type, content
 
     on_head = on_get
 

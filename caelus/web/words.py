@@ -95,12 +95,16 @@ def version(template: dict) -> str:
     return template["version_label"] or template["chart_version"]
 
 
-def tile(name: str):
-    """The sign of a product: its first letter on a colour of its own."""
+def tile(product: dict, size: str = ""):
+    """The sign of a product, beside its name: its icon, or its first letter on a colour."""
+    name = product["name"]
+    if product["icon_url"]:
+        markup = '<img class="tile icon {}" src="{}" alt="" width="40" height="40">'
+        return markupsafe.Markup(markup).format(size, product["icon_url"])
     letter = next((c for c in name if c.isalnum()), "?").upper()
     colour = sum(name.encode()) % 8
-    markup = '<span class="tile tile-{}" aria-hidden="true">{}</span>'
-    return markupsafe.Markup(markup).format(colour, letter)
+    markup = '<span class="tile tile-{} {}" aria-hidden="true">{}</span>'
+    return markupsafe.Markup(markup).format(colour, size, letter)
 
 
 def plural(number: int, noun: str) -> str:

@@ -60,3 +60,14 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id === "live") htmx.trigger(document.body, "news");
 });
+
+// A file that the server would refuse is told of before it is sent.
+document.addEventListener("change", (event) => {
+  const {files, dataset, type} = event.target;
+  if (type !== "file" || !dataset.most) return;
+  const large = files.length && files[0].size > Number(dataset.most);
+  const kib = (bytes) => Math.ceil(bytes / 1024);
+  event.target.setCustomValidity(
+    large ? `This file has ${kib(files[0].size)} KiB; choose one of at most ${kib(dataset.most)} KiB.` : "");
+  event.target.reportValidity();
+});
