@@ -9,6 +9,7 @@ DEPLOYMENT_FIELDS = {
     "domainname": schemas.DOMAIN,
     "user_values_json": schemas.OPTIONAL_OBJECT,
 }
+EVENT_FILTERS = {"type": schemas.TYPE, "search": schemas.SEARCH}
 
 ROWS = (
     Operation(
@@ -47,16 +48,21 @@ Example:
         service=deployments.find,
         shows="Deployment",
         many=True,
-        input=fields(**PAGE),
+        input=fields(status=schemas.STATUS, search=schemas.SEARCH, **PAGE),
         words={"USER": "user_id"},
         usage="""List the deployments of a user, in order of their ids.
 
 Usage:
-  caelus list-deployments USER [--limit=N] [--after=ID]
+  caelus list-deployments USER [--status=S] [--search=TEXT] [--limit=N] [--after=ID]
 
 Options:
-  --limit=N   List at most N.
-  --after=ID  Those with a greater id: the last one of the page before.
+  --status=S     provisioning, ready, error, deleting, or deleted (left out otherwise).
+  --search=TEXT  Those with it in their domain or their product's name.
+  --limit=N      List at most N.
+  --after=ID     Those with a greater id: the last one of the page before.
+
+Example:
+  caelus list-deployments 1 --status=error
 """,
     ),
     Operation(
@@ -174,16 +180,18 @@ Usage:
         service=deployments.find_events,
         shows="Event",
         many=True,
-        input=fields(**NEWEST_FIRST),
+        input=fields(**EVENT_FILTERS, **NEWEST_FIRST),
         words={"USER": "user_id", "ID": "deployment_id"},
         usage="""List what happened to a deployment, newest first.
 
 Usage:
-  caelus list-events USER ID [--limit=N] [--before=ID]
+  caelus list-events USER ID [--type=TYPE] [--search=TEXT] [--limit=N] [--before=ID]
 
 Options:
-  --limit=N    List at most N.
-  --before=ID  Those with a smaller id: the last one of the page before.
+  --type=TYPE    Those of one type, such as failed.
+  --search=TEXT  Those with it in their message.
+  --limit=N      List at most N.
+  --before=ID    Those with a smaller id: the last one of the page before.
 """,
     ),
     Operation(
@@ -193,15 +201,19 @@ Options:
         service=events.find,
         shows="AuditEvent",
         many=True,
-        input=fields(**NEWEST_FIRST),
+        input=fields(deployment_id=schemas.ID, **EVENT_FILTERS, **NEWEST_FIRST),
         usage="""List all that happened, by whom and from where, newest first.
 
 Usage:
-  caelus list-all-events [--limit=N] [--before=ID]
+  caelus list-all-events [--type=TYPE] [--deployment-id=ID] [--search=TEXT]
+         [--limit=N] [--before=ID]
 
 Options:
-  --limit=N    List at most N.
-  --before=ID  Those with a smaller id: the last one of the page before.
+  --type=TYPE         Those of one type, such as refused or logged_in.
+  --deployment-id=ID  Those of one deployment.
+  --search=TEXT       Those with it in their message.
+  --limit=N           List at most N.
+  --before=ID         Those with a smaller id: the last one of the page before.
 """,
     ),
     Operation(

@@ -7,7 +7,7 @@ import string
 
 import peewee
 
-from caelus import config, events, jobs, secretvalues, templates, users, values
+from caelus import config, events, jobs, products, secretvalues, templates, users, values
 from caelus.database import locked, page, unique
 from caelus.errors import Busy, Conflict, Invalid, NotFound
 from caelus.models import (
@@ -56,9 +56,26 @@ def create(
     return deployment
 
 
-def find(*, user_id: int, limit: int | None = None, after: int | None = None) -> list[Deployment]:
+def find(
+    *,
+    user_id: int,
+    status: str | None = None,
+    search: str | None = None,
+    limit: int | None = None,
+    after: int | None = None,
+) -> list[Deployment]:
+    """Those of one user; the deleted ones only where `status` asks for them.
+
+    With `search` in the domain or the product's name, whatever its case.
+    """
     users.get(user_id=user_id)
-    return _page.all(user_id=user_id, status=None, product_id=None, limit=limit, after=after)
+    wanted = {"user_id": user_id, "status": status, "product_id": None}
+    wanted |= {"limit": limit, "after": after}
+    if search is None:
+        return _page.all(**wanted)
+    text = search.casefold()
+    named = Product.id.in_(products.ids_named(text))
+    return list(_page.query(**wanted).where(Deployment.domainname.contains(text) | named))
 
 
 def find_all(
@@ -191,11 +208,17 @@ def forget(*, user_id: int, deployment_id: int) -> Deployment:
 
 
 def find_events(
-    *, user_id: int, deployment_id: int, limit: int | None = None, before: int | None = None
+    *,
+    user_id: int,
+    deployment_id: int,
+    type: str | None = None,
+    search: str | None = None,
+    limit: int | None = None,
+    before: int | None = None,
 ) -> list[Event]:
-    """What happened to the deployment, newest first."""
+    """What happened to the deployment, newest first; see events.find."""
     get(user_id=user_id, deployment_id=deployment_id)
-    return events.find(deployment_id, limit=limit, before=before)
+    return events.find(deployment_id, type=type, search=search, limit=limit, before=before)
 
 
 def reveal_secrets(*, user_id: int, deployment_id: int) -> secretvalues.Revealed:

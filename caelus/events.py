@@ -53,12 +53,25 @@ def record(deployment_id: int | None, type: str, message: str, cause: dict | Non
 
 
 def find(
-    deployment_id: int | None = None, *, limit: int | None = None, before: int | None = None
+    deployment_id: int | None = None,
+    *,
+    type: str | None = None,
+    search: str | None = None,
+    limit: int | None = None,
+    before: int | None = None,
 ) -> list[Event]:
-    """Those of one deployment, or all; newest first, with ids smaller than `before`."""
+    """Those of one deployment, or all; newest first, with ids smaller than `before`.
+
+    Of one type; with `search` in the message, whatever the case of its letters (with SQLite, of
+    those of ASCII).
+    """
     query = Event.select()
     if deployment_id is not None:
         query = query.where(Event.deployment == deployment_id)
+    if type is not None:
+        query = query.where(Event.type == type)
+    if search is not None:
+        query = query.where(Event.message.contains(search))
     if before is not None:
         query = query.where(Event.id < before)
     return list(query.order_by(Event.id.desc()).limit(limit))

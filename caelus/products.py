@@ -29,6 +29,15 @@ def create(
     return get(product_id=product.id)
 
 
+def ids_named(text: str) -> list[int]:
+    """The ids of those with `text`, which is casefolded, in their name; the deleted ones' too.
+
+    Compared here: SQLite itself knows only the case of ASCII letters.
+    """
+    rows = Product.select(Product.id, Product.name).tuples()
+    return [id for id, name in rows if text in name.casefold()]
+
+
 def find(*, limit: int | None = None, after: int | None = None) -> list[Product]:
     return _page.all(limit=limit, after=after)
 

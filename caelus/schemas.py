@@ -46,6 +46,7 @@ MOMENT = {"type": "string", "format": "word", "maxLength": 40}
 POD = {"type": "string", "format": "pod"}
 FLAG = {"type": "boolean"}
 SEARCH = {"type": "string", "minLength": 1, "maxLength": 254}
+TYPE = {"type": "string", "format": "word", "maxLength": 100}
 NEWEST_FIRST = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
     "before": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},

@@ -29,7 +29,7 @@ FLOORS = [
     " doctor_commands demo demo_icons demo_commands backup_commands"
     " client_commands remote servers waiting following completion manual helptext"
     " web.merging web.shapes web.entries web.posted web.fields web.inputs web.forms"
-    " web.words web.pages web.routes web.refused web.userform web.owner web.creation web.preview"
+    " web.words web.lists web.pages web.routes web.refused web.userform web.owner web.creation web.preview"
     " web.deployment web.running web.progress web.changes web.differences web.account"
     " web.admin web.admin_users web.admin_products web.admin_templates web.editor web.checkup",
 ]

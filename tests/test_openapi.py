@@ -185,7 +185,9 @@ def test_lists_with_every_parameter_are_as_documented(shop, walk):
         ("list-users", [], "search=ada&limit=1&after=0"),
         ("list-products", [], "limit=1&after=0"),
         ("list-templates", [1], "limit=1&after=1"),
-        ("list-deployments", [1], "limit=5&after=0"),
+        ("list-deployments", [1], "status=provisioning&search=notes&limit=5&after=0"),
+        ("list-events", [1, 1], "type=created&search=TEMPLATE&limit=1&before=99"),
+        ("list-all-events", [], "type=created&deployment_id=1&search=from&limit=1&before=99"),
         ("list-all-deployments", [], "status=provisioning&product_id=1&search=a&limit=1&after=0"),
         ("list-jobs", [], "status=queued&deployment_id=1&limit=1&after=0&before=9"),
     ):

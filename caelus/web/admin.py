@@ -1,12 +1,12 @@
 """The pages for admins: all at a glance, and everybody's deployments, jobs and events."""
 
 import functools
-import urllib.parse
 
 from caelus.errors import CaelusError, Invalid, NotFound, Unseen
 from caelus.findings import span
 from caelus.models import DEPLOYMENT_STATUSES, JOB_STATUSES
 from caelus.validation import printable
+from caelus.web import lists
 from caelus.web.pages import PAGE_ROWS, PREFIX, Page, go, sent, whole
 
 HERE = f"{PREFIX}/admin"
@@ -71,18 +71,6 @@ class ActionPage(AdminPage):
         return self.actions[named]
 
 
-def kept(**filters) -> str:
-    """What the link to the next page says of the filters."""
-    given = {name: value for name, value in filters.items() if value not in (None, "")}
-    return "&" + urllib.parse.urlencode(given) if given else ""
-
-
-def text(req, name: str) -> str | None:
-    """The parameter, None where it is not given or given more than once."""
-    value = req.params.get(name)
-    return value if isinstance(value, str) else None
-
-
 class Dashboard(AdminPage):
     def on_get(self, req, resp):
         seen = self.ask(req, "overview")
@@ -115,23 +103,9 @@ class Deployments(AdminPage):
     """Everybody's, with filters."""
 
     def on_get(self, req, resp):
-        filters = {
-            "status": text(req, "status"),
-            "product_id": whole(req.params.get("product_id")),
-            "search": text(req, "search"),
-        }
-        found, more = self.rows(req, "list-all-deployments", **filters)
-        self.show(
-            req,
-            resp,
-            "admin_deployments.html",
-            deployments=found,
-            more=more,
-            products=self.ask(req, "list-products"),
-            statuses=DEPLOYMENT_STATUSES,
-            chosen=filters,
-            kept=kept(**filters),
-        )
+        context = self.listed(req, "list-all-deployments", "status", "product_id", "search")
+        context |= {"products": self.ask(req, "list-products"), "statuses": DEPLOYMENT_STATUSES}
+        self.show(req, resp, "admin_deployments.html", **context)
 
 
 class Deployment(AdminPage):
@@ -151,36 +125,30 @@ class Jobs(AdminPage):
     """Those of one status, newest first; at first those that are open."""
 
     def on_get(self, req, resp):
-        status, deployment_id = text(req, "status"), whole(req.params.get("deployment_id"))
+        find = functools.partial(self._found, req)
+        context = lists.shown(req, ("status", "deployment_id"), find)
+        choices = ("open", *JOB_STATUSES, "all")
+        self.show(req, resp, "admin_jobs.html", choices=choices, **context)
+
+    def _found(self, req) -> tuple[list, int | None]:
         before = whole(req.params.get("before")) or LAST_ID
-        only = {"deployment_id": deployment_id, "before": before, "limit": PAGE_ROWS + 1}
-        states = ("running", "queued") if status in (None, "open") else (status,)
-        if status == "all":
-            states = (None,)
+        only = {"before": before, "limit": PAGE_ROWS + 1}
+        only |= lists.asked(req, "list-jobs", "deployment_id")
+        status = lists.text(req, "status") or "open"
+        states = {"open": ("running", "queued"), "all": (None,)}.get(status, (status,))
         found = [
             job for state in states for job in self.ask(req, "list-jobs", status=state, **only)
         ]
         found = sorted(found, key=lambda job: -job["id"])[: PAGE_ROWS + 1]
-        more = found[PAGE_ROWS - 1]["id"] if len(found) > PAGE_ROWS else None
-        self.show(
-            req,
-            resp,
-            "admin_jobs.html",
-            jobs=found[:PAGE_ROWS],
-            more=more,
-            chosen=status or "open",
-            choices=("open", *JOB_STATUSES, "all"),
-            deployment_id=deployment_id,
-            kept=kept(status=status, deployment_id=deployment_id),
-        )
+        return found[:PAGE_ROWS], found[PAGE_ROWS - 1]["id"] if len(found) > PAGE_ROWS else None
 
 
 class Events(AdminPage):
     """Who did what, from where and when."""
 
     def on_get(self, req, resp):
-        found, more = self.rows(req, "list-all-events")
-        self.show(req, resp, "admin_events.html", events=found, more=more)
+        context = self.listed(req, "list-all-events", "type", "deployment_id", "search")
+        self.show(req, resp, "admin_events.html", **context)
 
 
 PAGES = {

@@ -3,16 +3,13 @@
 from caelus.errors import CaelusError
 from caelus.schemas import DAYS
 from caelus.validation import from_text
-from caelus.web.admin import HERE, ActionPage, AdminPage, kept, text
+from caelus.web.admin import HERE, ActionPage, AdminPage
 from caelus.web.pages import PREFIX, go, sent, whole
 
 
 class Users(AdminPage):
     def on_get(self, req, resp):
-        search = text(req, "search")
-        found, more = self.rows(req, "list-users", search=search)
-        context = {"users": found, "more": more, "search": search, "kept": kept(search=search)}
-        self.show(req, resp, "admin_users.html", **context)
+        self.show(req, resp, "admin_users.html", **self.listed(req, "list-users", "search"))
 
 
 class NewUser(AdminPage):

@@ -2,11 +2,13 @@
 
 from caelus import icons
 from caelus.errors import NotFound
+from caelus.models import DEPLOYMENT_STATUSES, ERROR
 from caelus.validation import printable
 from caelus.web.pages import PREFIX, Page, not_modified
 
 ICON_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 DAY = 86_400  # seconds
+MOST_COUNTED = 20
 
 
 def place(deployment: dict) -> str:
@@ -15,15 +17,17 @@ def place(deployment: dict) -> str:
 
 
 class Home(Page):
-    """My deployments."""
+    """My deployments, in an order that stays; those in error are counted on top."""
 
     def on_get(self, req, resp):
-        found, more = self.rows(req, "list-deployments", user_id=req.context.actor.user_id)
+        mine = {"user_id": req.context.actor.user_id}
+        context = self.listed(req, "list-deployments", "search", "status", **mine)
+        if context["chosen"]["status"] != ERROR:
+            some = {"status": ERROR, "limit": MOST_COUNTED + 1}
+            context["failed"] = len(self.ask(req, "list-deployments", **mine, **some))
         scheme = self.settings.base_url.partition("://")[0]
-        is_later = "after" in req.params
-        self.show(
-            req, resp, "home.html", deployments=found, more=more, scheme=scheme, is_later=is_later
-        )
+        context |= {"scheme": scheme, "statuses": DEPLOYMENT_STATUSES, "most": MOST_COUNTED}
+        self.show(req, resp, "home.html", **{"failed": 0} | context)
 
 
 class Catalogue(Page):

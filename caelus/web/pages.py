@@ -19,7 +19,7 @@ from caelus.config import Config
 from caelus.dispatch import dispatch
 from caelus.errors import CaelusError, Malformed, TooLarge, Unauthorized, UnsupportedMediaType
 from caelus.operations import BY_COMMAND
-from caelus.web import words
+from caelus.web import lists, words
 
 PREFIX = "/ui"
 HERE = pathlib.Path(__file__).parent
@@ -60,6 +60,14 @@ class Page:
         found = self.ask(req, command, limit=PAGE_ROWS + 1, **{turn: at}, **arguments)
         more = found[PAGE_ROWS - 1]["id"] if len(found) > PAGE_ROWS else None
         return found[:PAGE_ROWS], more
+
+    def listed(self, req, command: str, *filters: str, **arguments) -> dict:
+        """The context of a page with a list, filtered by the parameters of these names."""
+
+        def find():
+            return self.rows(req, command, **lists.asked(req, command, *filters), **arguments)
+
+        return lists.shown(req, filters, find)
 
     def show(self, req, resp, template: str, status: int = 200, **context) -> None:
         """Answer with a page; the same again is 304 to who has it already."""
