@@ -490,9 +490,9 @@ def test_a_template_is_added_from_yaml_and_json(admin, shop):
 
 
 WRONG = [
-    ({"chart_ref": ""}, "chart_ref", "chart_ref"),
+    ({"chart_ref": ""}, "chart_ref", "Chart: is missing"),
     ({"chart_version": "^1"}, "chart_version", "must be one version, not a range"),
-    ({"chart_digest": "md5:1"}, "chart_digest", "chart_digest must match the pattern"),
+    ({"chart_digest": "md5:1"}, "chart_digest", "Digest: must match the pattern"),
     ({"health_timeout_sec": "long"}, "health_timeout_sec", "must be of type integer"),
     ({"default_values_json": "a: [1"}, "default_values_json", "not YAML: "),
     ({"default_values_json": '{"a": 1,}x'}, "default_values_json", "not JSON: "),

@@ -76,7 +76,7 @@ class NewTemplate(Editing):
         context = nothing | {"product": product, "fields": fields} | context
         if context["checked"]:
             context["errors"] = context["checked"]["errors"]
-        context["example"] = editor.EXAMPLE
+        context |= {"example": editor.EXAMPLE, "labels": editor.LABELS}
         self.show(req, resp, "admin_editor.html", status, **context)
 
     def _filled(self, req, product_id, fields: dict) -> dict:

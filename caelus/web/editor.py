@@ -14,6 +14,17 @@ from caelus.validation import compact, from_text, parse_json
 WORDS = ("chart_ref", "chart_version", "chart_digest", "version_label", "health_timeout_sec")
 DOCUMENTS = ("default_values_json", "values_schema_json", "capabilities_json")
 TICKS = ("resolve", "offer")
+# What the form calls its fields; refusals name them so, too.
+LABELS = {
+    "chart_ref": "Chart",
+    "chart_version": "Version",
+    "chart_digest": "Digest",
+    "version_label": "What users see as the version",
+    "health_timeout_sec": "Seconds until it must be healthy",
+    "default_values_json": "Default values",
+    "values_schema_json": "Values schema",
+    "capabilities_json": "Capabilities",
+}
 DOMAIN = "${domainname}"
 # How the sentences of refusals begin that are about one field.
 ABOUT = {
@@ -154,9 +165,15 @@ def _read(text: str):
 def placed(error: CaelusError) -> dict[str, str]:
     """The sentences of a refusal by the fields that they are about; "" is the form as a whole."""
     if isinstance(error, Invalid):
-        return {_field(name): f"{name} {message}" for name, message in error.errors}
+        return {_field(name): f"{_labelled(name)} {message}" for name, message in error.errors}
     about = (field for start, field in ABOUT.items() if error.detail.startswith(start))
     return {next(about, ""): error.detail}
+
+
+def _labelled(name: str) -> str:
+    """How a sentence about the place `name` begins: `Default values: a.b`."""
+    field, _, within = name.partition(".")
+    return f"{LABELS[field]}: {within}".rstrip() if field in LABELS else name
 
 
 def _field(name: str) -> str:

@@ -40,6 +40,36 @@ TOLD = {
     "drift done": "Put right: it runs as it should",
     "delete done": "Deleted, with all that it had",
 }
+# Why apps fail, by the codes of `causes`.
+CAUSES = {
+    "image_pull": "An image can't be pulled",
+    "crash_loop": "A container exits again and again",
+    "probe_failing": "It starts, but does not answer as healthy",
+    "unschedulable": "The cluster has no room for it",
+    "pvc_unbound": "A volume is not there",
+    "quota_exceeded": "It wants more than its quota",
+    "admission_denied": "The cluster forbids what it wants",
+    "hook_failed": "A hook of the chart failed",
+    "load_balancer_pending": "No load balancer gives it an address",
+    "immutable_field": "The change is one that can't be made in place",
+    "apply_conflict": "Something else manages the same object",
+    "chart_not_found": "The chart is not found",
+    "chart_digest_mismatch": "The chart is not what it was",
+    "chart_unusable": "The chart can't be used",
+    "release_busy": "Another helm is at work on it",
+    "registry_auth": "The chart's source does not let Caelus in",
+    "values_rejected": "The chart does not take the values",
+    "fence_rejected": "The cluster does not take its isolation",
+    "secret_key": "The key of its secrets is missing",
+    "cluster_unreachable": "The cluster does not answer",
+    "namespace_terminating": "Its namespace does not go away",
+    "tool_missing": "helm or kubectl is missing",
+    "timeout": "It was not ready in time",
+    "newer_in_cluster": "The cluster has it newer than the restored database",
+    "gone_from_cluster": "It is gone from the cluster",
+    "internal": "A fault of Caelus",
+    "unknown": "It is not known why",
+}
 UNITS = (
     ("year", 31_536_000),
     ("month", 2_592_000),
@@ -55,6 +85,12 @@ def moment(text: str | None):
         return "never"
     shown = f"{text[:10]} {text[11:16]} UTC"
     return markupsafe.Markup('<time datetime="{}">{}</time>').format(text, shown)
+
+
+def clock(text: str):
+    """The time of day of a line of a log; as `moment`, with the whole time on hovering."""
+    markup = '<time class="clock" datetime="{}" title="{} UTC">{}</time>'
+    return markupsafe.Markup(markup).format(text, text[:19].replace("T", " "), text[11:19])
 
 
 def age(text: str | None):
@@ -76,6 +112,11 @@ def status(name: str):
 
 def told(event: dict) -> str:
     return TOLD.get(event["message"], event["message"])
+
+
+def reason(code: str) -> str:
+    """What the code of a cause says, in words."""
+    return CAUSES.get(code, code)
 
 
 def about(text: str, deployment: dict) -> str:
@@ -129,6 +170,8 @@ FILTERS = {
     "tile": tile,
     "plural": plural,
     "told": told,
+    "reason": reason,
+    "clock": clock,
     "about": about,
     "who": who,
 }

@@ -3,13 +3,17 @@
 "use strict";
 
 const exact = new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"});
+const two = "2-digit";  // always as wide: lines of a log stand below each other
+const clock = new Intl.DateTimeFormat(undefined, {hour: two, minute: two, second: two, hourCycle: "h23"});
 
 function localise(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const text = exact.format(new Date(element.dateTime));
-    if (element.classList.contains("age")) element.title = text;
-    else element.textContent = text;
+    if (element.matches(".age, .clock")) element.title = text;
+    if (element.matches(".clock")) element.textContent = clock.format(new Date(element.dateTime));
+    else if (!element.matches(".age")) element.textContent = text;
   }
+  for (const element of root.querySelectorAll(".zone")) element.textContent = "your time zone";
 }
 
 document.addEventListener("DOMContentLoaded", () => {
