@@ -98,6 +98,7 @@ def test_a_demo_shows_deployments_in_all_states_within_a_minute(demo):
     shown = demo().wait()
     as_admin, as_user = map(shown.log_in, shown.links)
     assert as_admin("/me")["is_admin"] and not as_user("/me")["is_admin"]
+    assert len({product["icon_url"] for product in as_user("/products")} - {None}) == 3
 
     def states():
         found = {d["id"]: d["status"] for d in as_admin("/deployments")}

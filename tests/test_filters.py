@@ -77,6 +77,22 @@ def test_the_page_of_events_filters_them(admin):
 
 
 @on_sqlite
+def test_the_page_of_an_app_leads_an_admin_to_its_events_and_jobs(admin):
+    page = admin.send("GET", "/ui/users/1/deployments/2").text
+    links = [
+        link.replace("&amp;", "&") for link in re.findall(r'href="/ui/admin(/[ej][^"]*)"', page)
+    ]
+    assert links == ["/events?deployment_id=2", "/jobs?status=all&deployment_id=2"]
+    events, jobs = (
+        admin.send("GET", f"/ui/admin{place}", query_string=query).text
+        for place, query in (link.split("?") for link in links)
+    )
+    assert "update done" in events and "Pod web-0" not in events
+    assert "d1.example.org" in jobs and "d0.example.org" not in jobs
+    assert "/ui/admin/events" not in Pages(1).send("GET", "/ui/users/1/deployments/2").text
+
+
+@on_sqlite
 def test_many_events_come_in_pages_that_keep_the_filters(admin):
     tell(1, "failed", *(f"number {number}" for number in range(120)))
     seen, query = [], "type=failed&search=number"

@@ -160,6 +160,13 @@ def test_a_product_is_made_with_an_icon(admin, shop):
     assert (made["name"], made["description"], made["icon"]) == ("Mäil", None, PLAIN)
 
 
+def test_the_form_knows_how_large_a_file_may_be(admin):
+    for path in (NEW, EDIT):
+        page = admin.send("GET", path).text
+        assert f'data-most="{icons.MAX_BYTES}"' in page
+        assert f"at most {icons.MAX_BYTES // 1024} KiB" in page
+
+
 def test_a_form_without_a_file_leaves_the_icon_alone(admin, shop):
     after(admin.save(("icon", b""), ("template_id", "2")))
     found = shop("get-product", product_id=1).document
