@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import pytest
 
-from caelus import archives, causes, charts, config, database, reconcile
+from caelus import archives, attempts, causes, charts, config, database
 from caelus.charts import Chart, DigestMismatch, PullError, located, resolve
 from caelus.errors import ReconcileError
 from caelus.models import Deployment, Job, Template, User
@@ -213,10 +213,10 @@ def test_plain_http_is_refused_before_anything_is_sent(registry, no_helm, ref, d
 @pytest.mark.parametrize("capability", [True, False, None])
 def test_a_template_says_whether_plain_http_may_be_used(settings, no_helm, monkeypatch, capability):
     used = []
-    monkeypatch.setattr(reconcile.helm, "upgrade", lambda tools, uid, chart, *_: used.append(chart))
-    monkeypatch.setattr(reconcile.releases, "history", lambda *_: [])
-    monkeypatch.setattr(reconcile.kubectl, "apply_fence", lambda *_: None)
-    monkeypatch.setattr(reconcile.deployments, "check_values", lambda _: {})
+    monkeypatch.setattr(attempts.helm, "upgrade", lambda tools, uid, chart, *_: used.append(chart))
+    monkeypatch.setattr(attempts.releases, "history", lambda *_: [])
+    monkeypatch.setattr(attempts.kubectl, "apply_fence", lambda *_: None)
+    monkeypatch.setattr(attempts.deployments, "check_values", lambda _: {})
     template = Template(
         chart_ref="http://example.org/app",
         chart_version="1",
@@ -224,7 +224,7 @@ def test_a_template_says_whether_plain_http_may_be_used(settings, no_helm, monke
     )
     user = User(email="ada@example.org")
     deployment = Deployment(id=1, deployment_uid="x", desired_template=template, user=user)
-    attempt = reconcile.Attempt(Job(reason="create", attempt=1), deployment, no_helm, 2)
+    attempt = attempts.Attempt(Job(reason="create", attempt=1), deployment, no_helm, 2)
     assert attempt.run() is None
     assert used == [Chart("http://example.org/app", "1", plain_http=capability is True)]
 
