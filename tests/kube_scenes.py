@@ -7,9 +7,6 @@ import subprocess
 
 import pytest
 
-from tests.kube import KubeServer
-from tests.tools import HELM_MAJORS, ToolsUnavailable, tool_directory
-
 CHART = pathlib.Path(__file__).with_name("charts") / "app"
 
 
@@ -65,25 +62,9 @@ class Shell:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))["items"]
 
 
-@pytest.fixture(params=HELM_MAJORS, ids="helm{}".format)
-def tools(request):
-    try:
-        return tool_directory(request.param)
-    except ToolsUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-
-
 @pytest.fixture
-def kube():
-    with KubeServer() as server:
-        yield server
-
-
-@pytest.fixture
-def shell(tools, kube, tmp_path):
-    return Shell(tools, kube, tmp_path)
+def shell(programs, kube, tmp_path):
+    return Shell(programs, kube, tmp_path)
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ import json
 
 from tests.kube import ApiError
 from tests.kube_scenes import CHART, claim, config_map, job, names, workload
-from tests.kube_scenes import kube as kube
 from tests.kube_scenes import namespace as namespace
 from tests.kube_scenes import shell as shell
-from tests.kube_scenes import tools as tools
 
 
 def container(deployment):

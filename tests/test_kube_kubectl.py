@@ -5,10 +5,8 @@ import json
 import pytest
 
 from tests.kube_scenes import claim, config_map, job, names, workload
-from tests.kube_scenes import kube as kube
 from tests.kube_scenes import namespace as namespace
 from tests.kube_scenes import shell as shell
-from tests.kube_scenes import tools as tools
 
 
 def test_apply_creates_changes_and_leaves_alone(shell, kube, namespace):
