@@ -225,11 +225,13 @@ def _write_dated(config: Config, at: datetime.datetime) -> None:
     if found.fault:
         log.warning("%s: %s; run: caelus verify-audit", file, found.fault)
     log.info("backed up to %s", file)
-    _prune(directory, config.backup_keep, file)
+    _prune(directory, config.backup_keep, file, at)
 
 
-def _prune(directory: pathlib.Path, keep: int, newest: pathlib.Path) -> None:
-    others = [path for _, path in dated(directory) if path != newest]
+def _prune(directory: pathlib.Path, keep: int, newest: pathlib.Path, at: datetime.datetime) -> None:
+    """Those with a time to come, by a clock that was ahead, are the first to go."""
+    found = sorted(dated(directory), key=lambda one: (one[0] <= at, one))
+    others = [path for _, path in found if path != newest]
     for path in others[: max(0, len(others) - keep + 1)]:
         path.unlink(missing_ok=True)
         log.info("deleted the old backup %s", path)

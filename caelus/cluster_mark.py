@@ -4,7 +4,7 @@ The mark is in the database, so a backup takes it along.
 """
 
 from caelus.config import Config
-from caelus.database import alone, session, transaction
+from caelus.database import alone, database, session, transaction
 from caelus.errors import ConfigError
 from caelus.models import ClusterMark, Deployment
 
@@ -18,6 +18,20 @@ SIMULATED = (
 )
 
 
+def refuse_other(config: Config) -> None:
+    """Raise ConfigError where the database is bound to another kind of cluster than `config` says.
+
+    Only reads, in the caller's session, a schema that may be older than this program's.
+    """
+    tables = database.get_tables()
+    mark = ClusterMark.get_or_none() if ClusterMark._meta.table_name in tables else None
+    used = "deployments" in tables and Deployment.select(Deployment.id).exists()
+    if mark is not None and mark.is_simulated != config.simulate:
+        raise ConfigError(SIMULATED if mark.is_simulated else REAL)
+    if mark is None and config.simulate and used:
+        raise ConfigError(REAL)  # made before there were marks, or only intended so far
+
+
 def claim(config: Config) -> None:
     """Bind the database to the kind of cluster that `config` says, once and for all.
 
@@ -25,10 +39,6 @@ def claim(config: Config) -> None:
     """
     with session(), transaction():
         alone("cluster mark")
-        mark = ClusterMark.get_or_none()
-        if mark is None and config.simulate and Deployment.select().exists():
-            raise ConfigError(REAL)  # made before there were marks, or only intended so far
-        if mark is None:
-            mark = ClusterMark.create(is_simulated=config.simulate)
-        if mark.is_simulated != config.simulate:
-            raise ConfigError(SIMULATED if mark.is_simulated else REAL)
+        refuse_other(config)
+        if not ClusterMark.select().exists():
+            ClusterMark.create(is_simulated=config.simulate)

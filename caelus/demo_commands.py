@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 from caelus.errors import UsageError
-from caelus.startup import Stop, claim_database, configure, upgrade_database
+from caelus.startup import Stop, configure, prepare_database
 
 DEMO = """Show Caelus at work, with sample data and no cluster: it is simulated.
 
@@ -106,8 +106,7 @@ def _settle_in(directory: pathlib.Path, port: str):
     if not config.is_set("CAELUS_LOG_LEVEL"):
         config.assume(CAELUS_LOG_LEVEL="ERROR")  # so that the links stay in sight
     settings = configure()._replace(workers=WORKERS, **INTERVALS)
-    upgrade_database(settings)
-    claim_database(settings)
+    prepare_database(settings)
     return settings
 
 

@@ -26,9 +26,9 @@ from caelus import (
 from caelus.database import session, transaction
 from caelus.errors import Cancelled
 from caelus.models import ERROR, READY, Deployment, Event, Job, Sweep, Template, now
+from caelus.policies import policy
 from caelus.process import ToolError, Tools, reason
 from caelus.releases import Release
-from caelus.values import policy
 
 log = logging.getLogger("caelus.drift")
 FOUND, RECURRING = "drift_found", "drift_recurring"  # types of events

@@ -12,7 +12,7 @@ import os
 import pathlib
 import stat
 
-from caelus import config
+from caelus import config, parsing
 from caelus.copies import sync
 from caelus.errors import SecretKeyError
 from caelus.presence import give_away
@@ -122,7 +122,7 @@ def take_in(path: pathlib.Path) -> list[str]:
 def add() -> None:
     """Put a new key before those in the file; those of CAELUS_SECRET_KEY are for others to set."""
     if not config.secret_keys():
-        _write([os.urandom(config.KEY_BYTES), *_keys()])
+        _write([os.urandom(parsing.KEY_BYTES), *_keys()])
 
 
 def drop_old() -> None:
@@ -155,7 +155,7 @@ def _in_file(path: pathlib.Path) -> list[bytes]:
                     f"the key file {path} may be used by others than its owner; "
                     f"run: chmod 600 {path}"
                 )
-            keys = config.keys_in(file.read())
+            keys = parsing.keys_in(file.read())
     except FileNotFoundError:
         return []
     except OSError as e:

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 
-from caelus import config
+from caelus import config, settings
 
 _package = pathlib.Path(__file__).parent
 # Beside the package in a checkout, inside it once installed.
@@ -44,7 +44,7 @@ def source(topic: str) -> str:
     """A topic in Markdown."""
     if topic != "configuration":
         return (DOCS / f"{topic}.md").read_text()
-    rows = (f"| {name} | {told[0]} | {told[1]} |" for name, told in config.SETTINGS.items())
+    rows = (f"| {name} | {told[0]} | {told[1]} |" for name, told in settings.SETTINGS.items())
     return CONFIGURATION.format(rows="\n".join(rows))
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import peewee
 
-from caelus import keyring, marks, values
+from caelus import bindings, keyring, marks, values
 from caelus.database import forget_what_was, lock_tables
 from caelus.errors import BadValues, Conflict, SecretKeyError
 from caelus.models import DELETED, READY, Deployment, Template
@@ -65,7 +65,7 @@ def adopt(deployment: Deployment, has: dict) -> None:
     made = {
         place: found
         for place in marks.generated_places(schema)
-        if (found := values.look_up(has, marks.tokens(place))) is not values.MISSING
+        if (found := bindings.look_up(has, marks.tokens(place))) is not bindings.MISSING
     }
     deployment.secrets = _sealed(deployment, Secrets({}, made, [])._asdict()) if made else None
     user = _without(has.get("user"), made, "/user") if values.takes_user_values(schema) else None
@@ -131,7 +131,7 @@ def _made(schema: dict | None, whole: dict, already: dict) -> dict[str, str]:
     return {
         place: "".join(secrets.choice(_LETTERS) for _ in range(length))
         for place, length in marks.generated_places(schema).items()
-        if place not in already and values.look_up(whole, marks.tokens(place)) is values.MISSING
+        if place not in already and bindings.look_up(whole, marks.tokens(place)) is bindings.MISSING
     }
 
 
@@ -140,7 +140,7 @@ def _fitting(schema: dict | None, generated: dict) -> dict[str, str]:
     return {
         place: value
         for place, value in generated.items()
-        if values.may_hold(schema, marks.tokens(place))
+        if bindings.may_hold(schema, marks.tokens(place))
         and (values.takes_user_values(schema) or not place.startswith("/user/"))
     }
 

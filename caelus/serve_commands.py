@@ -4,7 +4,7 @@ import logging
 import sys
 
 from caelus import tracing
-from caelus.startup import Stop, claim_database, configure, open_database, upgrade_database
+from caelus.startup import Stop, claim_database, configure, open_database, prepare_database
 
 log = logging.getLogger("caelus.cli")
 PATIENCE_SECONDS = 120  # for a namespace to go, of a command that somebody waits for
@@ -67,8 +67,7 @@ def serve(words: dict) -> int:
         settings.assume(CAELUS_SIMULATE="1")  # so that all that reads settings knows
     config = configure(**flags)
     _refuse_backups_of_postgres(config)
-    upgrade_database(config)
-    claim_database(config)
+    prepare_database(config)
     _warn_of_lost_key()
     from caelus.server import Server
 
@@ -88,15 +87,18 @@ def run(config, stop, server, welcome) -> int:
     workers = Workers(config.workers, Tools(config, stop))
     _settle()
     workers.start()
-    if config.is_exposed:
-        log.warning(EXPOSED, config.host)
-    if config.simulate:
-        log.warning("the cluster is simulated: what is deployed runs nowhere")
-    welcome()
-    log.info("serving %s with %d reconciler threads", server.url, config.workers)
-    supervision.tell("READY=1", f"STATUS=serving {server.url}")
-    server.run(stop)
-    workers.stop()
+    try:
+        if config.is_exposed:
+            log.warning(EXPOSED, config.host)
+        if config.simulate:
+            log.warning("the cluster is simulated: what is deployed runs nowhere")
+        welcome()
+        log.info("serving %s with %d reconciler threads", server.url, config.workers)
+        supervision.tell("READY=1", f"STATUS=serving {server.url}")
+        server.run(stop)
+    finally:  # where it can't so much as greet: what the workers do is ended well, too
+        stop.set()
+        workers.stop()
     log.info("stopped")
     return 0
 

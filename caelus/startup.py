@@ -45,6 +45,16 @@ def upgrade_database(config) -> list[str]:
         return migrate.run(config)
 
 
+def prepare_database(config) -> None:
+    """As `upgrade_database`, for what will ask the cluster: not if another kind is meant."""
+    from caelus import cluster_mark
+
+    with _connected(config):
+        cluster_mark.refuse_other(config)  # before its schema is another
+    upgrade_database(config)
+    claim_database(config)
+
+
 def claim_database(config) -> None:
     """Before anything asks the cluster: see that the database is about that kind of cluster."""
     from caelus import cluster_mark

@@ -3,7 +3,7 @@
 import re
 import threading
 
-from caelus import config, events, products, secretvalues, values
+from caelus import config, events, policies, products, secretvalues, values
 from caelus.database import page, session, unique
 from caelus.errors import Conflict, Invalid, NotFound, ReconcileError
 from caelus.models import Deployment, Product, Template, now
@@ -56,7 +56,7 @@ def resolved(*, resolve: bool = False, **fields) -> dict:
 
 def _resolve(fields: dict) -> dict:
     _check_chart(fields["chart_ref"], fields["chart_version"])
-    plain_http = values.takes_plain_http(fields.get("capabilities_json"))
+    plain_http = policies.takes_plain_http(fields.get("capabilities_json"))
     with session():
         products.get(product_id=fields["product_id"])
     from caelus import charts, process, wording  # most commands have no need of them

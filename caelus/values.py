@@ -5,13 +5,10 @@ Everything here is pure: documents in, documents out.
 
 import re
 
-from caelus import isolation, marks, references, validation
+from caelus import bindings, marks, policies, references, validation
 from caelus.errors import BadValues, Conflict
+from caelus.policies import policy
 
-REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
-_TOKEN = re.compile(r"\$\$|\$\{([^{}$]*)\}|\$")
-_ESCAPE = re.compile(r"~(?![01])")
-MISSING = object()
 # Rules that more values can't satisfy: merging adds and replaces, it never takes away. What is
 # merely empty (minLength, minItems, required) may wait for a user to fill it.
 _FINAL_RULES = (
@@ -19,48 +16,13 @@ _FINAL_RULES = (
     | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
     | {"maxLength", "maxItems", "maxProperties", "uniqueItems"}
 )
-# Keywords behind which a property may hide: what they hold is not searched.
-_OPEN_KEYWORDS = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "then", "else"} | {
-    "patternProperties",
-    "dependentSchemas",
-    "prefixItems",
-}
-
 BINDINGS_ONLY = (
     'with the capability {"user_values": "bindings_only"} what users set gets to the chart by '
     "bindings alone"
 )
-_POLICIES = {  # what else a template may say in its capabilities; the first is the default
-    "drift": ("correct", "warn", "off"),
-    "on_upgrade_failure": ("rollback", "keep"),
-    "user_text": ("line", "any"),
-    "user_values": ("pass", "bindings_only"),
-}
 # In a chart that does not quote them these end a value, or run as a part of its templates: with the
 # rights of Caelus, and so in others' namespaces. YAML breaks lines at more than \n.
 _UNSAFE_TEXT = re.compile("[\x00-\x08\n-\x1f\x7f\x85\u2028\u2029]|{{")
-
-
-def policy(capabilities: dict | None, name: str) -> str:
-    """What the template says of `drift` or another of the `_POLICIES`."""
-    return (capabilities or {}).get(name) or _POLICIES[name][0]
-
-
-def _check_policies(capabilities: dict) -> None:
-    for name, choices in _POLICIES.items():
-        value = capabilities.get(name)
-        if value is not None and value not in choices:
-            quote = '; in YAML, put "off" in quotes' if value is False else ""
-            raise Conflict(
-                f"capabilities: /{name} must be one of {', '.join(choices)}, "
-                f"not {validation.compact(value)[:100]}{quote}"
-            )
-
-
-def _check_isolation(said) -> None:
-    if said is not None and (wrong := isolation.problem(said)):
-        place = validation.pointer(("isolation", *wrong.path))
-        raise Conflict(f"capabilities: {place} {wrong.text}")
 
 
 def check_template(defaults: dict | None, schema: dict | None, capabilities: dict | None) -> None:
@@ -71,20 +33,15 @@ def check_template(defaults: dict | None, schema: dict | None, capabilities: dic
     """
     if schema is not None:
         references.check_schema(schema)
-    takes_plain_http(capabilities)
-    _check_policies(capabilities or {})
-    _check_isolation((capabilities or {}).get("isolation"))
+    policies.check(capabilities)
     _check_no_plain_secret(schema)
     defaults = merge(defaults or {}, _checked_generated(schema))
-    bindings = _checked_bindings((capabilities or {}).get("bindings"))
-    _check_pointers(defaults, bindings)
-    _check_reach(bindings, capabilities)
-    for place, parts in bindings.items():
-        for reference in (part for part in parts if isinstance(part, tuple)):
-            _check_reference(place, reference, defaults, schema)
+    bound = bindings.checked(capabilities)
+    bindings.check_fit(bound, defaults, schema)
+    _check_reach(bound, capabilities)
     if schema is not None:
-        _check_defaults(defaults, schema, bindings)
-        _check_bound_secrets(schema, bindings)
+        _check_defaults(defaults, schema, bound)
+        _check_bound_secrets(schema, bound)
 
 
 def _check_no_plain_secret(schema) -> None:
@@ -96,16 +53,6 @@ def _check_no_plain_secret(schema) -> None:
                 f"values schema: at {place}: {said[0]} would show a secret to all who read the "
                 "template; put it into the default values"
             )
-
-
-def _check_bound_secrets(schema: dict, bindings: dict[str, list]) -> None:
-    for place, parts in bindings.items():
-        if any(isinstance(part, tuple) for part in parts) or not parts:
-            continue
-        sample: dict = {}
-        _put(sample, place, "".join(parts))
-        if marks.is_inside(place, marks.secret_places(schema, sample)):
-            raise _bad(place, "would show a secret to all; put it into the default values")
 
 
 def _checked_generated(schema: dict | None) -> dict:
@@ -128,14 +75,6 @@ def _checked_generated(schema: dict | None) -> dict:
     for path, text in validation.schema_errors(schema, sample, rules=rules) if lengths else ():
         raise Conflict(f"values schema: at {validation.pointer(path)}: what is generated {text}")
     return sample
-
-
-def takes_plain_http(capabilities: dict | None) -> bool:
-    """Whether the chart may come over plain http. Raises Conflict for what is no boolean."""
-    said = (capabilities or {}).get("plain_http", False)
-    if not isinstance(said, bool):
-        raise Conflict("capabilities: /plain_http must be true or false")
-    return said
 
 
 def check_user_values(schema: dict | None, user_values: dict | None) -> None:
@@ -185,7 +124,7 @@ def check_chart(chart_schema: dict | None, schema: dict | None, capabilities: di
     Raises Conflict with the way out.
     """
     passed = takes_user_values(schema) and policy(capabilities, "user_values") == "pass"
-    if passed and not may_hold(chart_schema, ("user",)):
+    if passed and not bindings.may_hold(chart_schema, ("user",)):
         raise Conflict(f"the chart's own schema does not allow user; {BINDINGS_ONLY}")
 
 
@@ -203,13 +142,7 @@ def final_values(
     """
     given = user_values is not None and (user_values or takes_user_values(schema))
     values = merge(defaults or {}, {"user": user_values} if given else {})
-    bindings = _checked_bindings((capabilities or {}).get("bindings"))
-    context = facts | {"values": values}
-    result = validation.copied(values)
-    for place, parts in bindings.items():
-        bound = _render(parts, context)
-        if bound is not MISSING:
-            _put(result, place, validation.copied(bound))
+    result = bindings.laid_on(values, bindings.checked(capabilities), facts)
     if schema is not None:
         _refuse("values", validation.schema_errors(schema, result), schema, result)
     if policy(capabilities, "user_values") == "bindings_only":
@@ -263,93 +196,13 @@ def _field(what: str, path: tuple) -> str:
     return validation.field_in("values", path)
 
 
-# Bindings: {JSON Pointer: string template}, read into {pointer: [text or reference path]}
-
-
-def _checked_bindings(bindings) -> dict[str, list]:
-    if bindings is None:
-        return {}
-    if not isinstance(bindings, dict):
-        raise Conflict("capabilities: /bindings must be an object of pointer: template")
-    return {place: _parse(place, template) for place, template in bindings.items()}
-
-
-def _parse(place: str, template) -> list:
-    if not place.startswith("/") or _ESCAPE.search(place):
-        raise _bad(place, "is no JSON Pointer: that begins with / and escapes ~ as ~0")
-    if place.count("/") > validation.MAX_DEPTH:
-        raise _bad(place, f"leads deeper than {validation.MAX_DEPTH} levels")
-    if not isinstance(template, str):
-        raise _bad(place, "must have a string as its template")
-    parts, at = [], 0
-    for token in _TOKEN.finditer(template):
-        parts.append(template[at : token.start()])
-        at = token.end()
-        if token[0] == "$":
-            raise _bad(place, "has a lone $: write $$ for a dollar sign, ${name} for a value")
-        parts.append("$" if token[0] == "$$" else tuple(token[1].split(".")))
-    parts.append(template[at:])
-    return [part for part in parts if part != ""]
-
-
-def _bad(place: str, problem: str) -> Conflict:
-    return Conflict(f"binding {validation.printable(place)} {problem}")
-
-
-def _check_reference(place: str, reference: tuple, defaults: dict, schema: dict | None) -> None:
-    name = validation.printable(".".join(reference))
-    if name in REFERENCES:
-        return
-    if reference[0] != "values" or "" in reference:
-        known = f"{', '.join(REFERENCES)} and values.*"
-        raise _bad(place, f"refers to ${{{name}}}, which is not known; there are {known}")
-    path = reference[1:]
-    if look_up(defaults, path) is not MISSING:
-        return
-    user = ((schema or {}).get("properties") or {}).get("user", False)
-    if path[0] != "user" or not may_hold(user, path[1:]):
-        raise _bad(
-            place,
-            f"refers to ${{{name}}}, which can never resolve: "
-            "neither the default values nor the schema's properties.user have it",
-        )
-
-
-def may_hold(schema, path: tuple) -> bool:
-    """Could a document that fits `schema` have something at `path`? True where unsure."""
-    if not isinstance(schema, dict) or not path:
-        return schema is not False
-    if _OPEN_KEYWORDS & schema.keys():
-        return True
-    head, rest = path[0], path[1:]
-    if head in schema.get("properties", {}):
-        return may_hold(schema["properties"][head], rest)
-    kinds = schema.get("type", ["object", "array"])
-    if "array" in kinds and _index(head) is not None:
-        return may_hold(schema.get("items", True), rest)
-    return "object" in kinds and may_hold(schema.get("additionalProperties", True), rest)
-
-
-def _check_pointers(defaults: dict, bindings: dict) -> None:
-    values = validation.copied(defaults)
-    for place, parts in bindings.items():
-        anything = len(parts) == 1 and parts[0][:1] == ("values",)
-        _put(values, place, {} if anything else "")
-
-
-def _check_reach(bindings: dict, capabilities: dict | None) -> None:
-    for place in bindings if policy(capabilities, "user_values") == "bindings_only" else ():
-        if _tokens(place)[0] == "user":
-            raise _bad(place, "is not given to the chart, as user_values is bindings_only")
-
-
-def _check_defaults(defaults: dict, schema: dict, bindings: dict) -> None:
-    bound = [_tokens(place) for place in bindings]
+def _check_defaults(defaults: dict, schema: dict, bound: dict[str, list]) -> None:
+    places = [bindings.tokens(place) for place in bound]
     errors = validation.schema_errors(schema, defaults, rules=_FINAL_RULES)
     wrong = [
         (path, text)
         for path, text in errors
-        if not any(_overlap(tuple(map(str, path)), other) for other in bound)
+        if not any(_overlap(tuple(map(str, path)), other) for other in places)
     ]
     _refuse("default values", wrong, schema, defaults)
 
@@ -358,73 +211,17 @@ def _overlap(path: tuple, other: tuple) -> bool:
     return all(a == b for a, b in zip(path, other, strict=False))
 
 
-def _render(parts: list, context: dict):
-    """The bound value, or MISSING where a reference has none."""
-    if len(parts) == 1 and isinstance(parts[0], tuple):
-        return look_up(context, parts[0])
-    text = ""
-    for part in parts:
-        value = part if isinstance(part, str) else look_up(context, part)
-        if value is MISSING or value is None:
-            return MISSING
-        text += value if isinstance(value, str) else validation.compact(value)
-    return text
+def _check_reach(bound: dict[str, list], capabilities: dict | None) -> None:
+    for place in bound if policy(capabilities, "user_values") == "bindings_only" else ():
+        if bindings.tokens(place)[0] == "user":
+            raise bindings.bad(place, "is not given to the chart, as user_values is bindings_only")
 
 
-def look_up(document, path: tuple):
-    for part in path:
-        if isinstance(document, dict) and part in document:
-            document = document[part]
-        elif isinstance(document, list) and _index(part) in range(len(document)):
-            document = document[int(part)]
-        else:
-            return MISSING
-    return document
-
-
-def _index(token: str) -> int | None:
-    """The place in a list that a token names, as RFC 6901 writes it; None for what is none."""
-    return int(token) if re.fullmatch("0|[1-9][0-9]{0,8}", token) else None
-
-
-def _tokens(place: str) -> tuple[str, ...]:
-    return tuple(t.replace("~1", "/").replace("~0", "~") for t in place.split("/")[1:])
-
-
-def _put(document: dict, place: str, value) -> None:
-    """Set what is at a JSON Pointer, making what is missing on the way.
-
-    A missing container becomes a list where the pointer goes on with `0` or `-`, else an object.
-    """
-    *way, last = tokens = _tokens(place)
-    node = document
-    for token, following in zip(way, tokens[1:], strict=True):
-        child = _child(node, token, place)
-        if child is None:
-            child = [] if following in ("0", "-") else {}
-            _assign(node, token, child, place)
-        node = child
-    _child(node, last, place)
-    _assign(node, last, value, place)
-
-
-def _child(node, token: str, place: str):
-    if isinstance(node, dict):
-        return node.get(token)
-    if not isinstance(node, list):
-        raise _bad(place, "can never resolve: there is a plain value in its way")
-    if token == "-" or token == str(len(node)):
-        return None
-    if _index(token) not in range(len(node)):
-        item = validation.printable(token)
-        raise _bad(place, f"can never resolve: a list on its way has no item {item}")
-    return node[int(token)]
-
-
-def _assign(node, token: str, value, place: str) -> None:
-    if isinstance(node, dict):
-        node[token] = value
-    elif token == "-" or int(token) == len(node):
-        node.append(value)
-    else:
-        node[int(token)] = value
+def _check_bound_secrets(schema: dict, bound: dict[str, list]) -> None:
+    for place, parts in bound.items():
+        if any(isinstance(part, tuple) for part in parts) or not parts:
+            continue
+        sample: dict = {}
+        bindings.put(sample, place, "".join(parts))
+        if marks.is_inside(place, marks.secret_places(schema, sample)):
+            raise bindings.bad(place, "would show a secret to all; put it into the default values")

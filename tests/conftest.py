@@ -20,7 +20,9 @@ from caelus.api import create_app
 from caelus.cli import main
 from caelus.operations import BY_COMMAND
 from tests import admin
+from tests.kube import KubeServer
 from tests.postgres import find_postgres, private_postgres
+from tests.tools import HELM_MAJORS, ToolsUnavailable, tool_directory
 
 
 @pytest.fixture(autouse=True)
@@ -277,3 +279,20 @@ TEMPLATE = {
     },
     "capabilities_json": {"bindings": {"/host": "${domainname}"}},
 }
+
+
+@pytest.fixture(params=HELM_MAJORS, ids="helm{}".format)
+def programs(request):
+    """The directory of the real programs, for each major of helm."""
+    try:
+        return tool_directory(request.param)
+    except ToolsUnavailable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def kube():
+    with KubeServer() as server:
+        yield server

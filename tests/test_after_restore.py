@@ -25,9 +25,9 @@ from caelus.models import Deployment, Job, now
 from caelus.releases import Release
 from caelus.restored import GONE, NEWER, verdict
 from tests.conftest import make_admin
+from tests.drifting import one_database, open_jobs
+from tests.drifting import scene as scene  # the fixture
 from tests.kube import ApiError
-from tests.test_drift import one_database, open_jobs
-from tests.test_drift import scene as scene  # the fixture
 from tests.test_end_to_end import CHART
 
 pytestmark = one_database

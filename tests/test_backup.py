@@ -285,6 +285,16 @@ def test_one_from_the_future_keeps_no_backup_from_being_made_or_kept(dated):
     assert names(dated.backup_dir) == ["caelus-20261127T120000Z.db"]
 
 
+def test_those_from_the_future_go_before_good_ones(dated):
+    dated.backup_dir.mkdir()
+    for year in range(2090, 2093):
+        (dated.backup_dir / f"caelus-{year}0101T000000Z.db").write_text("a clock was wrong")
+    for hours in range(3):
+        assert backups.tend(dated, NOON + datetime.timedelta(hours=hours))
+    kept = [f"caelus-20261127T{hour}0000Z.db" for hour in (12, 13, 14)]
+    assert names(dated.backup_dir) == kept
+
+
 def test_a_failure_is_a_warning_and_is_tried_again(dated, caplog, tmp_path):
     nowhere = dated._replace(backup_dir=tmp_path / "not" / "mounted")
     assert not backups.tend(nowhere, NOON)

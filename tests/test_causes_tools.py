@@ -15,7 +15,6 @@ from caelus.process import ToolError, Tools
 from tests.kube import ApiError, kubernetes
 from tests.program import wait_until
 from tests.test_helm import fenced
-from tests.tools import HELM_MAJORS, ToolsUnavailable, tool_directory
 
 APP = str(pathlib.Path(__file__).with_name("charts") / "app")
 NAME = f"hello-{os.urandom(3).hex()}"  # tests at the same time may share a cluster
@@ -29,15 +28,9 @@ def kube():
         yield server
 
 
-@pytest.fixture(params=HELM_MAJORS, ids="helm{}".format)
-def tools(request, kube, tmp_path, monkeypatch):
+@pytest.fixture
+def tools(programs, kube, tmp_path, monkeypatch):
     """Real programs, in front of the tests' cluster."""
-    try:
-        programs = tool_directory(request.param)
-    except ToolsUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KUBECONFIG", kube.kubeconfig(tmp_path / "kubeconfig"))
     for name in ("helm", "kubectl"):

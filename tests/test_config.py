@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from caelus import config, logs
+from caelus import config, logs, settings
 from caelus.cli import main
 from caelus.errors import ConfigError
 
@@ -39,7 +39,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default(name):
 
 
 def test_an_empty_setting_is_none_at_all():
-    empty = dict.fromkeys(config.SETTINGS, "") | {"DATABASE_URL": "", "XDG_DATA_HOME": ""}
+    empty = dict.fromkeys(settings.SETTINGS, "") | {"DATABASE_URL": "", "XDG_DATA_HOME": ""}
     assert config.load(empty) == config.load({})
     assert not config.no_color(empty)
 

@@ -17,7 +17,8 @@ import urllib.request
 
 import pytest
 
-from caelus import cluster_mark, login_pages
+from caelus import cluster_mark, login_pages, migrate
+from caelus.database import database, session
 from tests.program import Program, wait_until
 
 STATES = {"ready", "provisioning", "error", "deleting"}
@@ -288,6 +289,34 @@ def test_what_is_simulated_is_not_taken_for_real(settings, command):
     done = Program().run(*command, timeout=30)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, cluster_mark.SIMULATED)
     assert simulated.yaml("reconcile") == []
+
+
+@on_sqlite
+def test_what_is_refused_keeps_its_older_schema(settings):
+    with Program().serve():
+        pass
+    newest = migrate.newest()[-1]
+    with session():
+        database.execute_sql("DELETE FROM migratehistory WHERE name = ?", (newest,))
+    assert Program().run("serve", "--simulate", timeout=30).returncode == 1
+    with session():
+        assert newest not in migrate.applied()
+
+
+@on_sqlite
+def test_a_serve_that_cannot_greet_ends_cleanly(settings):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*Program().command, "serve", "--port=0"],
+            env=Program().env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 def test_a_served_database_stays_real_though_nothing_is_in_it(settings):

@@ -6,7 +6,7 @@ import shlex
 import docopt
 import pytest
 
-from caelus import causes, config, helptext, manual
+from caelus import causes, helptext, manual, settings
 from tests.program import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -93,7 +93,7 @@ def test_topics_that_are_named_exist(page):
 
 def test_settings_that_are_named_exist(page):
     for name in re.findall(r"\bCAELUS_[A-Z_]+[A-Z]\b", page.read_text()):
-        assert name in config.SETTINGS or name in OF_THE_TESTS
+        assert name in settings.SETTINGS or name in OF_THE_TESTS
 
 
 def test_the_page_on_publishing_knows_the_causes():

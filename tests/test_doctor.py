@@ -15,9 +15,9 @@ import pytest
 
 from caelus import config, doctor, tool_checks
 from caelus.process import Tools
+from tests.drifting import one_database
 from tests.kube import KubeServer
 from tests.program import Program
-from tests.test_drift import one_database
 from tests.test_end_to_end import Cluster
 from tests.test_rbac import cluster as cluster_of_an_account
 

@@ -12,9 +12,9 @@ from caelus import config, database_checks, jobs, leases, queue_checks, readonly
 from caelus.cli import main
 from caelus.database import database, is_postgres
 from caelus.models import Deployment, Job, now
+from tests.drifting import one_database
+from tests.drifting import scene as scene  # the fixture
 from tests.test_doctor import closed_port
-from tests.test_drift import one_database
-from tests.test_drift import scene as scene  # the fixture
 from tests.test_keyring import key_file as key_file
 from tests.test_keyring import shop as shop_with_secrets  # noqa: F401
 from tests.test_locks import deploy, helm_by_hand, publish

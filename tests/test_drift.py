@@ -1,14 +1,12 @@
-"""Drift: what is changed behind Caelus's back is found by sweeps, and healed."""
+"""Sweeps: what was changed behind Caelus's back is found, and put right."""
 
 import datetime
 import json
-import os
-import subprocess
 import threading
 
 import pytest
 
-from caelus import config, drift, events, fence, leases, manifests, reconcile, releases
+from caelus import config, drift, events, fence, releases
 from caelus.database import database, is_postgres, transaction
 from caelus.drift import compare
 from caelus.errors import Conflict
@@ -16,20 +14,25 @@ from caelus.models import Deployment, Event, Job, Template, now
 from caelus.process import Tools
 from caelus.releases import Release
 from caelus.values import check_template
-from tests.kube import REAL, ApiError, kubernetes
+from tests.drifting import (
+    REPLICAS,
+    UNHEALTHY_SECONDS,
+    Scene,
+    deploy,
+    one_database,
+    open_jobs,
+    publish,
+    told,
+)
+from tests.drifting import scene as scene
+from tests.kube import ApiError
 from tests.program import Program, wait_until
 from tests.test_end_to_end import CHART
-from tests.tools import HELM_MAJORS, tool_directory
+from tests.tools import tool_directory
 
 ACTIVE = {"a-1": "Active", "b-2": "Active"}
 NOON = datetime.datetime(2026, 11, 23, 12, tzinfo=datetime.UTC)
-# Until an upgrade is given up, and a rollback: helm 3 looks every 2 s whether it is healthy.
-UNHEALTHY_SECONDS = 6 if REAL else 2
 DEPLOYED = {"a-1/a-1": Release(2, "deployed")}
-# For what is about the cluster, not about the database.
-one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-RECORDING = '#!/bin/sh\necho "{tool} $*" >> {calls}\nexec {program} "$@"\n'
-REPLICAS = '{"spec": {"replicas": 2}}'
 PRINTING = """#!/bin/sh
 echo "{tool} $*" >> {calls}
 [ "$1" = version ] && echo v4.3.1 && exit
@@ -91,94 +94,6 @@ def test_a_template_may_say_what_is_done_about_drift_and_failures(surface):
     assert answer.ok
 
 
-# Comparing objects
-
-
-def config_map(**data) -> dict:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "app"}, "data": data}
-
-
-def workload(**spec) -> dict:
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"}} | {
-        "spec": spec
-    }
-
-
-def containers(*items) -> dict:
-    return workload(template={"spec": {"containers": list(items)}})
-
-
-def env(value: str) -> dict:
-    return {"name": "app", "env": [{"name": "PORT", "value": value}], "imagePullPolicy": "Always"}
-
-
-DEFAULTED = {"name": "app", "image": "busybox", "imagePullPolicy": "Always"}
-
-
-@pytest.mark.parametrize(
-    ("named", "wanted", "live", "paths"),
-    [
-        (config_map(a="1"), config_map(a="1"), config_map(a="1"), []),
-        (config_map(a="1"), config_map(a="1"), config_map(a="2"), ["data.a"]),
-        (config_map(a="1"), config_map(a="1"), config_map(), ["data.a"]),
-        (config_map(a="1"), config_map(a="1", b="2"), config_map(a="1", b="3"), []),
-        (config_map(**{"a.b": "1"}), config_map(**{"a.b": "1"}), config_map(), ['data["a.b"]']),
-        (config_map() | {"data": {}}, config_map() | {"data": None}, config_map(), []),
-        (workload(replicas=1), workload(replicas=1), workload(replicas=3), ["spec.replicas"]),
-        # What the server writes otherwise, or fills in, is the same on both sides.
-        (workload(cpu="1000m"), workload(cpu="1"), workload(cpu="1"), []),
-        (containers({"name": "app"}), containers(DEFAULTED), containers(DEFAULTED), []),
-        # A container that somebody added is nothing that the manifest names.
-        (
-            containers({"name": "app"}),
-            containers({"name": "side"}, DEFAULTED),
-            containers(DEFAULTED, {"name": "side"}),
-            [],
-        ),
-        (
-            containers(env("80")),
-            containers(env("80")),
-            containers(env("90")),
-            ["spec.template.spec.containers[app].env[PORT].value"],
-        ),
-        (
-            workload(args=["a"]),
-            workload(args=["a"]),
-            workload(args=["a", "b"]),
-            ["spec.args"],
-        ),
-        (workload(caBundle=""), workload(caBundle=""), workload(caBundle="Q0E="), []),
-    ],
-)
-def test_only_what_the_manifest_names_is_compared(named, wanted, live, paths):
-    name = manifests.name_of(named)
-    found = manifests.differing([named], {name: wanted}, {name: live})
-    assert [difference.path for difference in found] == paths
-
-
-def test_a_secrets_text_is_compared_and_never_told():
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app"}}
-    named = secret | {"stringData": {"password": "hunter2"}}
-    wanted = secret | {"data": {"password": "aHVudGVyMg=="}}
-    live = secret | {"data": {"password": "b3RoZXI="}}
-    name = manifests.name_of(named)
-    found = manifests.differing([named], {name: wanted}, {name: live})
-    assert manifests.sentence(found) == "Secret app differs at data.password"
-
-
-def test_a_sentence_names_three_differences():
-    name = manifests.Name("", "ConfigMap", "app")
-    found = [manifests.Difference(name, f"data.{key}") for key in "abcde"]
-    assert manifests.sentence(found).endswith("ConfigMap app differs at data.c; and 2 more")
-
-
-def test_objects_of_other_namespaces_are_not_looked_at():
-    texts = ("", "# Source: x", "kind: [", "apiVersion: v1\nkind: X\nmetadata: {name: own}")
-    other = "apiVersion: v1\nkind: X\nmetadata: {name: a, namespace: other}"
-    manifest = "\n---\n".join((*texts, other))
-    assert [part.object["metadata"]["name"] for part in manifests.parts(manifest, "x")] == ["own"]
-
-
 # Sweeps
 
 
@@ -196,98 +111,10 @@ def test_helms_times_are_read_or_ignored(updated, read):
     assert releases._time(updated) == read
 
 
-class Scene:
-    """Caelus in this process, with tools whose calls are written down."""
-
-    def __init__(self, directory, script: str, **settings: str):
-        self.calls_file = directory / "calls"
-        self.calls_file.touch()
-        self.answers = {}
-        for tool in ("helm", "kubectl"):
-            real = tool_directory(settings["major"]) / tool if "major" in settings else ""
-            self.answers[tool] = directory / f"{tool}.json"
-            path = directory / tool
-            path.write_text(
-                script.format(
-                    tool=tool, calls=self.calls_file, program=real, answer=self.answers[tool]
-                )
-            )
-            path.chmod(0o755)
-            settings[f"CAELUS_{tool.upper()}"] = str(path)
-        self.env = os.environ | settings | {"HOME": str(directory)}
-        self.tools = Tools(config.load(self.env))
-
-    def calls(self) -> list[str]:
-        """Those since it was asked last, without the one time that helm's version is."""
-        lines = self.calls_file.read_text().splitlines()
-        self.calls_file.write_text("")
-        return [line for line in lines if not line.startswith("helm version")]
-
-    def all_calls(self) -> list[str]:
-        return self.calls_file.read_text().splitlines()
-
-    def run(self, tool: str, *arguments: str) -> str:
-        command = [str(self.calls_file.parent / tool), *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def reconcile(self) -> Deployment | None:
-        return reconcile.run_due(leases.worker_name(), self.tools, now())
-
-    def document(self, *arguments: str) -> dict:
-        return json.loads(self.run("kubectl", "get", *arguments, "--output", "json"))
-
-
-@pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
-def scene(request, tmp_path, settings, monkeypatch):
-    """A cluster, real helm and kubectl."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with kubernetes() as api:
-        kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
-        monkeypatch.setenv("KUBECONFIG", kubeconfig)
-        scene = Scene(tmp_path, RECORDING, major=request.param, KUBECONFIG=kubeconfig)
-        scene.api = api
-        yield scene
-
-
 @pytest.fixture
 def stubs(tmp_path, settings):
     """Tools that print what helm list and kubectl get namespaces are to say."""
     return Scene(tmp_path, PRINTING)
-
-
-def publish(rest, **capabilities) -> None:
-    rest("create-user", email="ada@example.org")
-    rest("create-product", name="App")
-    answer = rest(
-        "create-template",
-        product_id=1,
-        chart_ref=str(CHART),
-        chart_version="1",
-        capabilities_json=capabilities,
-        health_timeout_sec=10,
-    )
-    assert answer.ok
-
-
-def deploy(rest, scene, name: str = "a") -> str:
-    """A deployment that is ready; gives its uid."""
-    domain = f"{name}.example.org"
-    rest("create-deployment", user_id=1, desired_template_id=1, domainname=domain)
-    deployment = scene.reconcile()
-    assert (deployment.status, deployment.last_error) == ("ready", None)
-    scene.calls()
-    return deployment.deployment_uid
-
-
-def told(type: str = "drift_found") -> list[str]:
-    return [e.message for e in Event.select().where(Event.type == type).order_by(Event.id)]
-
-
-def open_jobs() -> list[tuple]:
-    query = Job.select().where(Job.status == "queued").order_by(Job.id)
-    return [(job.deployment_id, job.reason) for job in query]
 
 
 def test_a_sweep_with_nothing_wrong_runs_two_processes_and_enqueues_nothing(rest, scene):

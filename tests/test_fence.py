@@ -9,9 +9,9 @@ from caelus import config, drift, fence
 from caelus.errors import ConfigError
 from caelus.models import Deployment, Job
 from caelus.process import Tools
+from tests.drifting import deploy, one_database, open_jobs, publish, scene, told
 from tests.kube import ApiError
 from tests.made_charts import POD, make_chart, of_pods
-from tests.test_drift import deploy, one_database, open_jobs, publish, scene, told
 from tests.test_end_to_end import CHART
 
 __all__ = ["scene"]  # the fixture

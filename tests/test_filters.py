@@ -6,8 +6,8 @@ import pytest
 
 from caelus.database import session, transaction
 from caelus.events import record
+from tests.admins import Pages, Read, text_of
 from tests.test_overview import deploy, queries
-from tests.test_web_admin import Pages, Read, text_of
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

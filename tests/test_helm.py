@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import http.server
-import os
 import pathlib
 import shutil
 import subprocess
@@ -16,8 +15,6 @@ from caelus import causes, config, fence, helm, kubectl
 from caelus.errors import ReconcileError
 from caelus.helm import Chart
 from caelus.process import ToolError, Tools
-from tests.kube import KubeServer
-from tests.tools import HELM_MAJORS, ToolsUnavailable, tool_directory
 
 CHARTS = pathlib.Path(__file__).with_name("charts")
 LOCAL = Chart("/charts/notes", "1.0.0")
@@ -67,17 +64,6 @@ def sentence(action, *arguments) -> str:
     return caught.value.detail
 
 
-@pytest.fixture(params=HELM_MAJORS, ids="helm{}".format)
-def programs(request):
-    """The directory of the real programs, for each major of helm."""
-    try:
-        return tool_directory(request.param)
-    except ToolsUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-
-
 @pytest.fixture
 def real(programs, tmp_path, monkeypatch):
     """real(kubeconfig) gives the real programs, with a home of their own."""
@@ -90,12 +76,6 @@ def real(programs, tmp_path, monkeypatch):
         return Tools(config.load())
 
     return tools
-
-
-@pytest.fixture
-def kube():
-    with KubeServer() as server:
-        yield server
 
 
 @pytest.fixture

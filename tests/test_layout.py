@@ -11,12 +11,13 @@ import pytest
 from tests.program import ROOT, Program
 
 FLOORS = [
-    "errors config tracing logs isolation supervision findings",
+    "errors settings parsing config tracing logs isolation supervision findings",
     "validation references pool database models prepared migrate process charts archives"
     " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes"
     " readonly presence copies"
     " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",
-    "users icons products templates values deployments jobs events redact leases notices reconcile"
+    "users icons products templates values bindings policies deployments jobs events redact leases"
+    " notices reconcile attempts outcomes"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
     " tallies glances resources podlogs overview"

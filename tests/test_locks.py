@@ -5,10 +5,10 @@ import signal
 import subprocess
 
 from caelus.models import Deployment, Job, Template, now
+from tests.drifting import UNHEALTHY_SECONDS, one_database, told
+from tests.drifting import scene as scene  # the fixture
 from tests.kube import ApiError
 from tests.program import wait_until
-from tests.test_drift import UNHEALTHY_SECONDS, one_database, told
-from tests.test_drift import scene as scene  # the fixture
 from tests.test_end_to_end import CHART
 
 PATH = {"user_id": 1, "deployment_id": 1}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from caelus import config, manual, values
+from caelus import manual, policies, settings
 from caelus.cli import main
 from caelus.operations import GROUPS, OPERATIONS
 from tests.program import ROOT
@@ -35,14 +35,14 @@ def test_a_topic_has_every_word_of_its_page_and_fits(topic, capsys):
 
 def test_the_configuration_is_every_setting(capsys):
     page = " ".join(shown(capsys, "help", "configuration").split())
-    for name, (default, meaning) in config.SETTINGS.items():
+    for name, (default, meaning) in settings.SETTINGS.items():
         assert f"{name} default: {default} meaning: {meaning}" in page
 
 
 def test_the_page_on_templates_knows_the_capabilities():
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", manual.source("templates"), re.MULTILINE))
-    assert rows.keys() == {"bindings", "isolation", "plain_http", *values._POLICIES}
-    for name, choices in values._POLICIES.items():
+    assert rows.keys() == {"bindings", "isolation", "plain_http", *policies.POLICIES}
+    for name, choices in policies.POLICIES.items():
         assert {*re.findall(r"`(\w+)`", rows[name])} == {*choices}
 
 

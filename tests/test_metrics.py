@@ -9,7 +9,7 @@ import falcon.testing
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from caelus import causes, config, database, drift, jobs, metrics, reconcile, tallies
+from caelus import causes, config, database, drift, jobs, metrics, outcomes, tallies
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.database import transaction
@@ -199,8 +199,7 @@ def test_an_outcome_that_is_not_recorded_is_not_counted(deployed):
 def test_an_attempt_whose_job_is_lost_is_not_counted(deployed, monkeypatch):
     job = jobs.claim("worker")
     Job.update(locked_by="another").execute()
-    attempt = reconcile.Attempt(job, Deployment.get(), None, 0)
-    reconcile._record(job, attempt, None)
+    outcomes.record(job, Deployment.get(), None, None, False)
     assert Tally.select().count() == 0
 
 

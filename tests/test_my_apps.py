@@ -6,9 +6,9 @@ import re
 import pytest
 
 from caelus.models import Deployment, Product, Template
+from tests.admins import Pages, Read, text_of
 from tests.test_counts import counted
 from tests.test_overview import deploy, queries
-from tests.test_web_admin import Pages, Read, text_of
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ERROR_LINK = 'href="/ui?status=error"'

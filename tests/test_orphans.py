@@ -7,11 +7,11 @@ import pytest
 from caelus import database, drift, orphans, restored, secretvalues, sightings
 from caelus.errors import Conflict
 from caelus.models import Deployment, Event, Template
+from tests.drifting import one_database, open_jobs
+from tests.drifting import scene as scene  # the fixture
 from tests.kube import ApiError
 from tests.test_after_restore import create, state
 from tests.test_after_restore import days as days  # the fixture
-from tests.test_drift import one_database, open_jobs
-from tests.test_drift import scene as scene  # the fixture
 from tests.test_end_to_end import CHART
 
 pytestmark = one_database

@@ -10,8 +10,8 @@ import pytest
 from caelus import drift
 from caelus.fence import NAME
 from caelus.models import Deployment, Template
-from tests.test_drift import one_database, open_jobs, told
-from tests.test_drift import scene as scene  # the fixture
+from tests.drifting import one_database, open_jobs, told
+from tests.drifting import scene as scene  # the fixture
 from tests.test_end_to_end import CHART
 from tests.test_locks import (
     PATH,

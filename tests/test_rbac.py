@@ -15,11 +15,11 @@ from caelus import doctor, drift, rbac
 from caelus.cli import main
 from caelus.models import Deployment, Job, now
 from caelus.process import Tools
+from tests.drifting import RECORDING, REPLICAS, Scene, one_database, told
 from tests.kube import REAL, ApiError, KubeServer
 from tests.kube.access import Asked, granted_by
 from tests.made_charts import LABELS, POD, make_chart, named, of_pods
 from tests.program import ROOT, Program, wait_until
-from tests.test_drift import RECORDING, REPLICAS, Scene, one_database, told
 from tests.test_end_to_end import CHART, TIMEOUT, Cluster
 from tests.tools import HELM_MAJORS, tool_directory
 

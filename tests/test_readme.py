@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from caelus import config
+from caelus import settings
 from tests.program import ROOT
 from tests.shell import shell, steps, typed
 
@@ -33,7 +33,7 @@ def test_the_walk_gives_what_the_readme_shows(tmp_path):
 
 def test_the_table_of_settings_is_the_programs():
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.*) \| (.*) \|$", README, re.MULTILINE)
-    assert {name: (default, meaning) for name, default, meaning in rows} == config.SETTINGS
+    assert {name: (default, meaning) for name, default, meaning in rows} == settings.SETTINGS
 
 
 def test_every_module_is_in_the_readme():

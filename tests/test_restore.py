@@ -16,10 +16,10 @@ from caelus import audit, backups, config, database, keyring, migrate, presence,
 from caelus.cli import main
 from caelus.errors import ConfigError
 from caelus.models import LoginLink, Session, User, now
+from tests.old_schemas import add_migration as add_migration  # the fixture
 from tests.program import Program
 from tests.test_backup import file as file  # the fixture
 from tests.test_backup import killed, names, rows
-from tests.test_migrate import add_migration as add_migration  # the fixture
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ADA, EVE = "ada@example.org", "eve@example.org"

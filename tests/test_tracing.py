@@ -7,7 +7,7 @@ import re
 import falcon.testing
 import pytest
 
-from caelus import config, jobs, logs, reconcile, tracing, worker
+from caelus import attempts, config, jobs, logs, reconcile, tracing, worker
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.errors import ConfigError
@@ -132,7 +132,7 @@ def test_a_request_and_its_job_and_no_others_lines_have_its_id(shop, empty_clust
 def test_an_unforeseen_error_of_a_worker_tells_the_request(shop, monkeypatch, log):
     request_id = client().simulate_post("/users/1/deployments", json=BODY).headers["x-request-id"]
     monkeypatch.setattr(reconcile, "_record", lambda *_: 1 / 0)
-    monkeypatch.setattr(reconcile.Attempt, "run", lambda _: None)
+    monkeypatch.setattr(attempts.Attempt, "run", lambda _: None)
     log.clear()
     assert not worker.run_one("worker", Tools(config.load()))
     (line,) = [line for line in log if line["level"] == "ERROR"]

@@ -8,9 +8,9 @@ import falcon.testing
 import pytest
 
 from caelus import demo_icons, icons
+from tests.admins import Pages, after, text_of
 from tests.test_icons import BOMB, DRAWN, PLAIN, PNG, SVG, icon_of, uri
 from tests.test_overview import deploy
-from tests.test_web_admin import Pages, after, text_of
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 BOUND = "--a-boundary"

@@ -7,8 +7,9 @@ import pytest
 
 from caelus import causes
 from caelus.web import editor, words
+from tests.admins import EDITOR, Pages, text_of
 from tests.test_overview import deploy
-from tests.test_web_admin import EDITOR, FILLED, Pages, text_of
+from tests.test_web_editor import FILLED
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 pytestmark = on_sqlite

@@ -1,6 +1,6 @@
 """What will happen when a deployment is created or changed, told before it does."""
 
-from caelus import marks, values
+from caelus import bindings, marks
 from caelus.config import Config
 
 RANDOM = 6  # characters at the end of a name, drawn anew each time
@@ -29,7 +29,7 @@ def generated(schema: dict | None, user_values: dict | None) -> list[str]:
     return [
         " ".join(path[1:] if path[0] == "user" else path)
         for path in map(marks.tokens, marks.generated_places(schema))
-        if values.look_up(given, path) is values.MISSING
+        if bindings.look_up(given, path) is bindings.MISSING
     ]
 
 
