@@ -11,6 +11,7 @@ import falcon
 
 from caelus import access, config, database, login_pages, migrate, openapi, validation
 from caelus.dispatch import dispatch
+from caelus.document_schemas import DOCUMENTS
 from caelus.errors import (
     CaelusError,
     Invalid,
@@ -24,7 +25,6 @@ from caelus.metrics import Metrics
 from caelus.observer import Observer
 from caelus.operation import Operation
 from caelus.operations import BY_COMMAND, OPERATIONS
-from caelus.schemas import DOCUMENTS
 from caelus.web import pages, routes
 
 log = logging.getLogger("caelus.api")

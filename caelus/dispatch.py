@@ -7,7 +7,7 @@ calls the service and shows what it gives.
 import contextlib
 import logging
 
-from caelus import access, events, jobs, schemas, tracing, validation
+from caelus import access, documents, events, jobs, tracing, validation
 from caelus.actors import Actor
 from caelus.database import session, transaction
 from caelus.errors import Invalid
@@ -52,7 +52,7 @@ def _author(actor: Actor):
 
 
 def _show(operation: Operation, result):
-    shown = schemas.SHOWN[operation.shows]
+    shown = documents.SHOWN[operation.shows]
     return [shown(row) for row in result] if operation.many else shown(result)
 
 

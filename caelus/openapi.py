@@ -4,9 +4,10 @@ import functools
 import http
 
 from caelus import __version__
+from caelus.document_schemas import DOCUMENTS
 from caelus.operation import Operation
 from caelus.operations import BY_COMMAND, OPERATIONS
-from caelus.schemas import DOCUMENTS, ID
+from caelus.schemas import ID
 
 REFUSALS = {
     "400": "The body is not JSON.",

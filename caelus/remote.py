@@ -14,9 +14,9 @@ import urllib.parse
 import urllib.request
 
 from caelus import __version__, config, servers, validation
+from caelus.document_schemas import DOCUMENTS
 from caelus.errors import CaelusError, Unreachable
 from caelus.operation import Operation, whole_id
-from caelus.schemas import DOCUMENTS
 
 CONNECT_SECONDS = 10
 ANSWER_SECONDS = 300  # a chart may be pulled meanwhile

@@ -179,7 +179,7 @@ def _watch(config, tools) -> int:
 
 
 def _reconcile_due(tools) -> int:
-    from caelus import leases, schemas, yamltext
+    from caelus import documents, leases, yamltext
     from caelus import reconcile as reconciler
     from caelus.database import clock, session
 
@@ -191,13 +191,13 @@ def _reconcile_due(tools) -> int:
         deployment = run_due(leases.worker_name(), tools, started, PATIENCE_SECONDS)
         if deployment is None:
             break
-        outcomes.append(schemas.outcome(deployment))
+        outcomes.append(documents.outcome(deployment))
     yamltext.dump(outcomes, sys.stdout)
     return 0
 
 
 def _reconcile_one(text: str, tools) -> int:
-    from caelus import leases, schemas, yamltext
+    from caelus import documents, leases, yamltext
     from caelus import reconcile as reconciler
     from caelus.models import ERROR
     from caelus.operation import whole_id
@@ -205,7 +205,7 @@ def _reconcile_one(text: str, tools) -> int:
     leases.recover()
     deployment_id = whole_id("deployment", text)
     deployment = reconciler.run_now(leases.worker_name(), tools, deployment_id, PATIENCE_SECONDS)
-    yamltext.dump(schemas.outcome(deployment), sys.stdout)
+    yamltext.dump(documents.outcome(deployment), sys.stdout)
     return 1 if deployment.status == ERROR or tools.cancel.is_set() else 0
 
 

@@ -23,7 +23,7 @@ FLOORS = [
     " tallies glances resources podlogs overview"
     " tool_checks cluster_checks database_checks machine_checks queue_checks doctor cluster_mark"
     " backups restores restored orphans sightings",
-    "schemas operation user_rows product_rows deployment_rows cluster_rows site_rows orphan_rows operations"
+    "schemas documents document_schemas operation user_rows product_rows deployment_rows cluster_rows site_rows orphan_rows operations"
     " access dispatch openapi",
     "api observer guard identity login_pages peers metrics server worker"
     " cli startup machine serve_commands database_commands cluster_commands service_commands"

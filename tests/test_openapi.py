@@ -12,9 +12,9 @@ from referencing.jsonschema import DRAFT202012
 
 from caelus import openapi
 from caelus.api import create_app
+from caelus.document_schemas import DOCUMENTS
 from caelus.models import Deployment, Job, now
 from caelus.operations import BY_COMMAND, OPERATIONS
-from caelus.schemas import DOCUMENTS
 from tests.conftest import TEMPLATE
 
 DOCUMENT = json.loads(json.dumps(openapi.document()))

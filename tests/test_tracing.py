@@ -7,7 +7,7 @@ import re
 import falcon.testing
 import pytest
 
-from caelus import attempts, config, jobs, logs, reconcile, tracing, worker
+from caelus import attempts, config, documents, jobs, logs, reconcile, tracing, worker
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.errors import ConfigError
@@ -91,7 +91,7 @@ def test_what_http_itself_refuses_has_an_id(settings, tmp_path):
 @on_sqlite
 def test_a_fault_names_the_request_in_its_answer_and_in_the_log(rest, monkeypatch, log):
     monkeypatch.setattr("caelus.users.find", lambda **_: 1 / 0)
-    monkeypatch.setattr("caelus.schemas.SHOWN", {})
+    monkeypatch.setattr("caelus.documents.SHOWN", {})
     answer = client().simulate_get("/users")
     assert answer.status_code == 500
     request_id = answer.headers["x-request-id"]

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from caelus import doctor
 from caelus.config import Config
+from caelus.documents import time
 from caelus.findings import Check
 from caelus.models import now
 from caelus.process import Tools
-from caelus.schemas import time
 from caelus.web.admin import HERE, AdminPage
 from caelus.web.pages import go
 
