@@ -7,7 +7,7 @@ import re
 import falcon.testing
 import pytest
 
-from caelus import attempts, config, documents, jobs, logs, reconcile, tracing, worker
+from caelus import attempts, config, jobs, logs, reconcile, tracing, worker
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.errors import ConfigError
