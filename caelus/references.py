@@ -90,7 +90,7 @@ def _walk(part, resolver, draft, checked: dict) -> list[tuple]:
 
 def _refuse_other_draft(schema, draft) -> None:
     if isinstance(schema, dict) and "$schema" in schema and draft_of(schema) is not draft:
-        raise Conflict("values schema: $schema can't change below the top")
+        raise Conflict("values schema: $schema can't change below the top; say it there")
 
 
 def _lookup(resolver, address, reference: str):
@@ -101,10 +101,10 @@ def _lookup(resolver, address, reference: str):
     try:
         return resolver.lookup(address)
     except nowhere:
-        raise Conflict(
-            f"values schema: {reference} leads nowhere; "
-            "only references inside the schema are followed"
-        ) from None
+        hint = "only references inside the schema are followed"
+        if str(address).startswith("#/"):
+            hint = "it counts from the top of the whole schema, so what it means must be there"
+        raise Conflict(f"values schema: {reference} leads nowhere; {hint}") from None
 
 
 def _check_form(what: str, schema, draft) -> None:

@@ -4,6 +4,7 @@ Pure: `form` shows a document, `again` what was typed. What no field can hold is
 nothing that a document has is lost.
 """
 
+import collections
 import re
 from typing import NamedTuple
 
@@ -65,6 +66,13 @@ def humanised(name: str) -> str:
     words = [w if w.isupper() and len(w) > 1 else w.lower() for w in _WORD.findall(name)]
     text = " ".join(words) if name.isascii() else name
     return text[:1].upper() + text[1:] or name or "(no name)"
+
+
+def _labels(names) -> dict[str, str]:
+    """A label for each property; where two would have the same, their names as they are."""
+    labels = {name: humanised(name) for name in names}
+    often = collections.Counter(labels.values())
+    return {n: text if often[text] == 1 else n or text for n, text in labels.items()}
 
 
 class _Spot(NamedTuple):
@@ -176,8 +184,8 @@ class _Builder:
         attributes = inputs.attributes(found, kind, value)
         examples = [] if is_secret(found.rules) else found.rules.get("examples", [])
         default = "" if is_secret(found.rules) else self._text_of_default(spot, found)
-        placeholder = default or (shown(examples[0]) if examples else "")
-        rule = "" if "pattern" in attributes else " and ".join(found.rules.get("patterns", ()))
+        placeholder = default or (shown(examples[0]) if examples else inputs.sample(found))
+        rule = " and ".join(found.rules.get("patterns", ()))
         return Field(
             *(spot.name, kind),
             value=value,
@@ -228,7 +236,7 @@ class _Builder:
 
     def _group(self, spot: _Spot, found: Shape) -> Field:
         firm = spot.firm and not found.nullable
-        fields = []
+        fields, labels = [], _labels(found.properties)
         for key, parts in found.properties.items():
             inner = below(spot.name, key)
             must = key in found.required
@@ -236,7 +244,7 @@ class _Builder:
                 parts=parts,
                 name=inner,
                 path=(*spot.path, key),
-                label=humanised(key),
+                label=labels[key],
                 firm=firm and must,
                 must=must,
                 item=False,

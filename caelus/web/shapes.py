@@ -4,6 +4,7 @@ References are followed, allOf is merged, anyOf and oneOf are read where they ar
 not plain is of kind `json`, and `why` says so.
 """
 
+import collections
 from typing import NamedTuple
 
 from caelus import references, validation
@@ -264,10 +265,22 @@ def _with_options(parts, merged: Merged, read, options: list[Option], null: bool
     return _select(merged.rules, options, merged.types)
 
 
+def _told_apart(options: list[Option]) -> tuple[Option, ...]:
+    """Each value once; with JSON for the labels that two have: 1 and the text "1"."""
+    once = {}
+    for option in options:
+        once.setdefault(canonical(option.value), option)
+    often = collections.Counter(option.label for option in once.values())
+    return tuple(
+        o if often[o.label] == 1 else o._replace(label=validation.compact(o.value))
+        for o in once.values()
+    )
+
+
 def _select(rules: dict, options: list[Option], types: set | None) -> Shape:
     typed = all(isinstance(o.value, str) and o.value.isprintable() and o.value for o in options)
     kind = "text" if typed and len(options) > MOST_LISTED else "select"
-    return Shape(kind, rules, options=tuple(options))
+    return Shape(kind, rules, options=tuple(options) if kind == "text" else _told_apart(options))
 
 
 def _same_scalar(types: list) -> bool:
