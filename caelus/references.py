@@ -9,6 +9,8 @@ from typing import NamedTuple
 from caelus.errors import Conflict
 from caelus.validation import draft_of, formats_of, pointer, printable, worded
 
+_TYPES = "must be string, integer, number, boolean, array, object or null, or a list of these"
+
 
 def check_schema(schema: dict) -> None:
     """Refuse what is not valid JSON Schema, or has a `$ref` that leads out of it.
@@ -114,4 +116,5 @@ def _check_form(what: str, schema, draft) -> None:
         draft.check_schema(schema, format_checker=formats_of(draft))
     except jsonschema.SchemaError as e:
         place = pointer(tuple(e.absolute_path)) or "the top"
-        raise Conflict(f"{what}: at {place}: {worded(e)}") from None
+        said = _TYPES if tuple(e.absolute_path)[-1:] == ("type",) else worded(e)
+        raise Conflict(f"{what}: at {place}: {said}") from None

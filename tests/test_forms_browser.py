@@ -50,12 +50,3 @@ def test_a_closed_group_opens_for_what_the_browser_refuses_in_it(browser, rest, 
         page.wait_for_url(re.compile("done="))
     answer = rest("get-deployment", user_id=1, deployment_id=1)
     assert answer.document["user_values_json"] == {"group3": {"port": {"name": "http"}}}
-
-
-def test_a_schema_with_nothing_for_users_says_where_it_belongs(browser, rest, site):
-    rest("create-product", name="Chart")
-    url, known = site
-    with page_of(browser, url, **known) as page:
-        page.goto("/ui/admin/products/1/templates/new")
-        page.get_by_label("Values schema").fill("properties: {replicas: {type: integer}}")
-        page.get_by_text("Users can set nothing").wait_for()
