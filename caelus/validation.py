@@ -321,6 +321,12 @@ def _places(error):
 
 def worded(error) -> str:
     """Which rule jsonschema's error says is broken, without the value that broke it."""
+    place, keyword = (None, None, None, *error.absolute_schema_path)[-3:-1]
+    about = "has a name that " if keyword == "propertyNames" and place != "properties" else ""
+    return about + _worded(error)
+
+
+def _worded(error) -> str:
     rule, value = error.validator, error.validator_value
     if rule == "minLength" and value == 1:
         return "must not be empty"
@@ -356,6 +362,7 @@ MESSAGES = {
     "minItems": "must have at least {shown} items",
     "maxItems": "must have at most {shown} items",
     "uniqueItems": "must not repeat an item",
+    "dependentRequired": "lacks a field that goes with another: {shown}",
     "minProperties": "must have at least {shown} fields",
     "maxProperties": "must have at most {shown} fields",
     "anyOf": "fits none of the forms that the schema allows",

@@ -67,3 +67,29 @@ def test_names_known_by_a_pattern_end_where_it_does():
     schema = {"patternProperties": {"^a$": {}}, "additionalProperties": False}
     assert validation.schema_errors(schema, {"a": 1}) == []
     assert validation.schema_errors(schema, {"a\n": 1}) != []
+
+
+NAMES = {"propertyNames": {"pattern": "^a$"}}
+
+
+@pytest.mark.parametrize(
+    "schema, document, errors",
+    [
+        (NAMES, {"b": 1}, [((), 'has a name that must match the pattern "^a$"')]),
+        ({"properties": {"x": NAMES}}, {"x": {"a": 1}}, []),
+        (
+            {"properties": {"propertyNames": {"type": "string"}}},
+            {"propertyNames": 1},
+            [(("propertyNames",), "must be of type string")],
+        ),
+        ({"propertyNames": False}, {"a": 1}, [((), "holds what is not allowed")]),
+    ],
+)
+def test_a_rule_for_names_is_told_as_one(schema, document, errors):
+    assert validation.schema_errors(schema, document) == errors
+
+
+def test_a_field_that_another_one_needs_is_told():
+    schema = {"dependentRequired": {"cert": ["key"]}}
+    ((_, said),) = validation.schema_errors(schema, {"cert": "x"})
+    assert said == 'lacks a field that goes with another: {"cert": ["key"]}'
