@@ -23,6 +23,7 @@ from caelus.process import ToolError, Tools, ToolTimeout, reason
 PULL_SECONDS = 120
 _SCRATCH = ".pull-"
 _LEFT_BY_A_KILL = 3600  # seconds; no pull takes so long
+_NO_SCHEME = "; in a registry it begins with oci://, in a repository with https://"
 _DIGEST_LINE = re.compile("^Digest: (sha256:[0-9a-f]{64})$", re.MULTILINE)
 _OTHER_CONTENT = re.compile(
     "unexpected commit digest|digest mismatch|mismatched digest", re.IGNORECASE
@@ -290,7 +291,9 @@ def _copied(chart: Chart, scratch: pathlib.Path) -> pathlib.Path:
             f"chart {chart} is a directory, which has no digest: make an archive by helm package"
         )
     if not source.is_file():
-        raise PullError("chart_not_found", f"cannot copy chart {chart}: there is no such file")
+        hint = "" if chart.ref.startswith(("/", ".")) else _NO_SCHEME
+        told = f"cannot copy chart {chart}: there is no such file{hint}"
+        raise PullError("chart_not_found", told)
     return shutil.copyfile(source, scratch / "chart.tgz")
 
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from caelus.errors import Conflict
 from caelus.validation import draft_of, formats_of, pointer, printable, worded
 
+_TYPES = "must be string, integer, number, boolean, array, object or null, or a list of these"
+
 
 def check_schema(schema: dict) -> None:
     """Refuse what is not valid JSON Schema, or has a `$ref` that leads out of it.
@@ -90,7 +92,7 @@ def _walk(part, resolver, draft, checked: dict) -> list[tuple]:
 
 def _refuse_other_draft(schema, draft) -> None:
     if isinstance(schema, dict) and "$schema" in schema and draft_of(schema) is not draft:
-        raise Conflict("values schema: $schema can't change below the top")
+        raise Conflict("values schema: $schema can't change below the top; say it there")
 
 
 def _lookup(resolver, address, reference: str):
@@ -101,10 +103,10 @@ def _lookup(resolver, address, reference: str):
     try:
         return resolver.lookup(address)
     except nowhere:
-        raise Conflict(
-            f"values schema: {reference} leads nowhere; "
-            "only references inside the schema are followed"
-        ) from None
+        hint = "only references inside the schema are followed"
+        if str(address).startswith("#/"):
+            hint = "it counts from the top of the whole schema, so what it means must be there"
+        raise Conflict(f"values schema: {reference} leads nowhere; {hint}") from None
 
 
 def _check_form(what: str, schema, draft) -> None:
@@ -114,4 +116,5 @@ def _check_form(what: str, schema, draft) -> None:
         draft.check_schema(schema, format_checker=formats_of(draft))
     except jsonschema.SchemaError as e:
         place = pointer(tuple(e.absolute_path)) or "the top"
-        raise Conflict(f"{what}: at {place}: {worded(e)}") from None
+        said = _TYPES if tuple(e.absolute_path)[-1:] == ("type",) else worded(e)
+        raise Conflict(f"{what}: at {place}: {said}") from None

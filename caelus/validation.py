@@ -10,11 +10,12 @@ import itertools
 import json
 import re
 
+from caelus import patterns
 from caelus.errors import Conflict, Invalid, TooLarge
 
 NEWEST_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 # What many charts say: whichever draft is the newest.
-UNSAID_DRAFTS = ("http://json-schema.org/schema", "http://json-schema.org/schema#")
+UNSAID_DRAFT = "json-schema.org/schema"
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 MAX_NODES = 1_000_000
@@ -164,6 +165,7 @@ def _input_validator(schema: dict):
     if id(schema) not in _made:
         import jsonschema
 
+        _bound_patterns()
         validator = jsonschema.Draft202012Validator(schema, format_checker=input_formats())
         _made[id(schema)] = schema, validator
     return _made[id(schema)][1]
@@ -207,7 +209,8 @@ class BoundedPatterns:
         import regex
 
         try:
-            return regex.search(pattern, text, timeout=PATTERN_SECONDS, concurrent=True)
+            meant = patterns.meant(pattern)
+            return regex.search(meant, text, timeout=PATTERN_SECONDS, concurrent=True)
         except TimeoutError:
             shown = printable(pattern)
             raise Conflict(f"the pattern {shown} takes too long; it must be simpler") from None
@@ -258,16 +261,23 @@ def draft_of(schema: dict):
     """The class for the draft that `$schema` names. Raises Conflict for one that is not known."""
     import jsonschema
 
-    name = schema.get("$schema", NEWEST_DRAFT)
-    if name in UNSAID_DRAFTS:
-        name = NEWEST_DRAFT
-    draft = None
+    name, draft = schema.get("$schema", NEWEST_DRAFT), None
     with contextlib.suppress(ValueError):  # no address
-        if isinstance(name, str):
-            draft = jsonschema.validators.validator_for({"$schema": name}, default=None)
+        for address in _addresses(name) if isinstance(name, str) else ():
+            draft = draft or jsonschema.validators.validator_for({"$schema": address}, default=None)
     if draft in (None, jsonschema.Draft3Validator):  # 3 is another language: `required: true`
         raise Conflict(f"values schema: $schema {printable(str(name))} is not known")
     return draft
+
+
+def _addresses(name: str) -> list[str]:
+    """Those of a draft: charts write http for https and the other way round, and helm takes it."""
+    scheme, _, rest = name.rpartition("://")
+    if scheme not in ("http", "https"):
+        return [name]
+    if rest.removesuffix("#") == UNSAID_DRAFT:
+        return [NEWEST_DRAFT]
+    return [f"http://{rest}", f"https://{rest}"]
 
 
 @functools.lru_cache
@@ -311,6 +321,12 @@ def _places(error):
 
 def worded(error) -> str:
     """Which rule jsonschema's error says is broken, without the value that broke it."""
+    place, keyword = (None, None, None, *error.absolute_schema_path)[-3:-1]
+    about = "has a name that " if keyword == "propertyNames" and place != "properties" else ""
+    return about + _worded(error)
+
+
+def _worded(error) -> str:
     rule, value = error.validator, error.validator_value
     if rule == "minLength" and value == 1:
         return "must not be empty"
@@ -346,6 +362,7 @@ MESSAGES = {
     "minItems": "must have at least {shown} items",
     "maxItems": "must have at most {shown} items",
     "uniqueItems": "must not repeat an item",
+    "dependentRequired": "lacks a field that goes with another: {shown}",
     "minProperties": "must have at least {shown} fields",
     "maxProperties": "must have at most {shown} fields",
     "anyOf": "fits none of the forms that the schema allows",

@@ -344,7 +344,8 @@ def test_documents_must_be_objects(product):
 HOPELESS = [
     (
         {"values_schema_json": {"properties": {"a": {"type": "text"}}}},
-        "values schema: at /properties/a/type: fits none of the forms that the schema allows",
+        "values schema: at /properties/a/type: must be string, integer, number, boolean, array, "
+        "object or null, or a list of these",
     ),
     (
         {

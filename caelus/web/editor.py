@@ -35,6 +35,9 @@ ABOUT = {
     "capabilities": "capabilities_json",
     "binding ": "capabilities_json",
     "product ": "chart_version",
+    "cannot copy chart": "chart_ref",
+    "cannot pull chart": "chart_ref",
+    "chart ": "chart_ref",
 }
 # A whole one, of a public chart: it can be published as it stands.
 EXAMPLE = {

@@ -18,6 +18,7 @@ from caelus.web.merging import Parts, canonical
 from caelus.web.shapes import Shape, is_secret, root, shape
 
 ROOT = "user"
+MOST_FIELDS = 2000  # of a form; what would make it longer is shown as JSON
 DEEPEST = 6  # groups and lists inside each other; what is below is shown as JSON
 _DEEPEST_NAME = 60
 _ROW = re.compile("[0-9]{1,6}")
@@ -38,6 +39,9 @@ class Entries:
             if name.count("/") <= _DEEPEST_NAME:
                 self.add(name, text)
         self._sorted: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
     def add(self, name: str, text: str) -> None:
         self._texts.setdefault(name, []).append(text)
@@ -106,12 +110,18 @@ def _write(entries: Entries, parts: Parts, value, name: str, depth: int) -> None
     found = settled(parts, name)
     if value is None and found.nullable:
         entries.add(f"{name}:null", "on")
-    elif not _fits(found, value) or depth > DEEPEST and isinstance(value, (dict, list)):
+    elif not _fits(found, value) or _too_much(entries, value, depth):
         entries.add(f"{name}:json", json.dumps(value, ensure_ascii=False, indent=2))
     elif found.kind == "choice":
         _write_choice(entries, found, value, name, depth)
     else:
         _write_shaped(entries, found, value, name, depth)
+
+
+def _too_much(entries: Entries, value, depth: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    return depth > DEEPEST or len(entries) + len(value) > MOST_FIELDS
 
 
 def _write_shaped(entries: Entries, found: Shape, value, name: str, depth: int) -> None:

@@ -30,7 +30,7 @@ class Field(NamedTuple):
     required: bool = False
     needed: bool = False  # required, and so is all around it: the browser may insist
     attributes: dict[str, str] = {}  # min, max, step, minlength, maxlength, pattern
-    rule: str = ""  # a pattern that the browser can't check
+    rule: str = ""  # the pattern, as the schema has it
     placeholder: str = ""
     default: str = ""  # in words; what counts where nothing is said
     unset: str = ""  # of a checkbox: the state that says nothing

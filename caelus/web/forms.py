@@ -4,23 +4,34 @@ Pure: `form` shows a document, `again` what was typed. What no field can hold is
 nothing that a document has is lost.
 """
 
+import collections
 import re
 from typing import NamedTuple
 
 from caelus import marks, validation
 from caelus.web import inputs
-from caelus.web.entries import DEEPEST, ROOT, Entries, Pairs, below, option_text, settled, written
+from caelus.web.entries import (
+    DEEPEST,
+    MOST_FIELDS,
+    ROOT,
+    Entries,
+    Pairs,
+    below,
+    option_text,
+    settled,
+    written,
+)
 from caelus.web.fields import Field, Option, placed, says
 from caelus.web.merging import Parts
-from caelus.web.posted import beside, takes_values
+from caelus.web.posted import as_json, beside, takes_values
 from caelus.web.shapes import Shape, is_secret, root, shape, shown
 
-MOST_FIELDS = 3000  # references can multiply them; groups beyond that are shown as JSON
 FEW = 4  # groups in a group: so many are shown open
 _NOTHING = "This template takes no values: there is nothing to be set."
 _UNTOLD = ("group", "choice")  # their parts tell their own defaults
 _AGAIN = "It may hold more of its own kind."
 _DEEP = "It lies deep inside others."
+_MANY = f"The form would have more than {MOST_FIELDS} fields."
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z\W_]+|\d+")
 
 
@@ -57,6 +68,13 @@ def humanised(name: str) -> str:
     return text[:1].upper() + text[1:] or name or "(no name)"
 
 
+def _labels(names) -> dict[str, str]:
+    """A label for each property; where two would have the same, their names as they are."""
+    labels = {name: humanised(name) for name in names}
+    often = collections.Counter(labels.values())
+    return {n: text if often[text] == 1 else n or text for n, text in labels.items()}
+
+
 class _Spot(NamedTuple):
     """Where a field is about to be."""
 
@@ -76,10 +94,9 @@ class _Spot(NamedTuple):
 class _Builder:
     def __init__(self, entries: Entries):
         self._entries = entries
-        self._count = 0
+        self._count = 1
 
     def field(self, spot: _Spot) -> Field:
-        self._count += 1
         found = settled(spot.parts, spot.name)
         rules = found.rules
         if spot.default is None and "default" in rules and not spot.item:
@@ -108,6 +125,9 @@ class _Builder:
         if found.kind in ("json", "never"):
             return self._json(spot, found, "")
         if found.kind in ("group", "map", "list", "choice"):
+            if self._too_many(spot, found):
+                text = as_json(self._entries, spot.parts, spot.name)
+                return self._json(spot, found._replace(why=_MANY), text)
             if why := self._too_much(spot, found):
                 return self._json(spot, found._replace(why=why), "")
             inside = spot._replace(above=spot.above | found.ids, depth=spot.depth + 1)
@@ -116,13 +136,23 @@ class _Builder:
             return self._select(spot, found)
         return self._boolean(spot) if found.kind == "boolean" else self._typed(spot, found)
 
+    def _too_many(self, spot: _Spot, found: Shape) -> bool:
+        """Whether its parts are beyond what a page can show; references can multiply them."""
+        name = spot.name
+        parts = len(self._entries.rows(name)) + len(self._entries.rows(f"{name}:rest"))
+        parts += max((len(s.properties) for s in (found, *_branches(found))))
+        if self._count + parts > MOST_FIELDS:
+            return True
+        self._count += parts
+        return False
+
     def _too_much(self, spot: _Spot, found: Shape) -> str:
         """Why nothing is made of it but JSON; what is said already is shown in any case."""
         if self._entries.has(spot.name) or spot.item:
             return ""
         if found.ids & spot.above:
             return _AGAIN
-        return _DEEP if spot.depth > DEEPEST or self._count > MOST_FIELDS else ""
+        return _DEEP if spot.depth > DEEPEST else ""
 
     def _said(self, spot: _Spot, word: str) -> bool:
         return self._entries.text(f"{spot.name}:{word}") is not None
@@ -154,8 +184,8 @@ class _Builder:
         attributes = inputs.attributes(found, kind, value)
         examples = [] if is_secret(found.rules) else found.rules.get("examples", [])
         default = "" if is_secret(found.rules) else self._text_of_default(spot, found)
-        placeholder = default or (shown(examples[0]) if examples else "")
-        rule = "" if "pattern" in attributes else " and ".join(found.rules.get("patterns", ()))
+        placeholder = default or (shown(examples[0]) if examples else inputs.sample(found))
+        rule = " and ".join(found.rules.get("patterns", ()))
         return Field(
             *(spot.name, kind),
             value=value,
@@ -206,7 +236,7 @@ class _Builder:
 
     def _group(self, spot: _Spot, found: Shape) -> Field:
         firm = spot.firm and not found.nullable
-        fields = []
+        fields, labels = [], _labels(found.properties)
         for key, parts in found.properties.items():
             inner = below(spot.name, key)
             must = key in found.required
@@ -214,7 +244,7 @@ class _Builder:
                 parts=parts,
                 name=inner,
                 path=(*spot.path, key),
-                label=humanised(key),
+                label=labels[key],
                 firm=firm and must,
                 must=must,
                 item=False,
@@ -287,6 +317,10 @@ class _Builder:
             return made._replace(fields=(self._rows(spot, inside, ""),), value=chosen)
         fields = self._group(spot._replace(firm=True), inside).fields
         return made._replace(fields=fields, value=chosen)
+
+
+def _branches(found: Shape) -> list[Shape]:
+    return [shape(branch.parts, branch.read) for branch in found.branches]
 
 
 def _unset(spot: _Spot, chosen: bool, default: str = "") -> Option:

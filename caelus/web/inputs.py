@@ -15,6 +15,17 @@ _INPUTS = {  # by format: the kind of input, and the values that browsers leave 
     "email": ("email", re.compile(r"[!-?A-~]+@[a-zA-Z0-9.-]+")),
     "uri": ("url", re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[!-~]+")),
 }
+_SAMPLES = {  # by format: a text of it, where its name does not say how it is written
+    "date-time": "2030-01-31T12:30:00Z",
+    "time": "12:30:00Z",
+    "duration": "P1DT12H",
+    "email": "ada@example.org",
+    "hostname": "cloud.example.org",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "uri": "https://example.org/",
+    "uuid": "123e4567-e89b-12d3-a456-426614174000",
+}
 _LONG_TEXTS = ("textarea", "multiline", "markdown", "yaml", "json")
 # The expressions that mean the same to Python's `regex` and, with the flag v, to JavaScript.
 _ATOM = r"(?:[a-zA-Z0-9_ @:,=%#;!~\"'<>&/-]|\\[.*+?()\[\]{}|/^$\\]|\.|\[\^?(?:SAFE)+-?\])"
@@ -37,6 +48,12 @@ def kind_of(found: Shape, value: str) -> str:
         return "textarea"
     kind, kept = _INPUTS.get(wanted, ("text", None))
     return kind if kept is None or not value or kept.fullmatch(value) else "text"
+
+
+def sample(found: Shape) -> str:
+    """What is shown in an empty field of a format, in words."""
+    text = _SAMPLES.get(found.rules.get("format")) if found.kind == "text" else None
+    return f"such as {text}" if text else ""
 
 
 def _is_number(text: str) -> bool:

@@ -24,6 +24,8 @@ class Merged:
         for piece in self.pieces:
             if isinstance(piece.contents, dict):
                 self._add(piece, _modern(piece.contents), read)
+        for piece in self.pieces:
+            self._close(piece.contents)
 
     def _add(self, piece: Part, contents: dict, read: frozenset) -> None:
         self.said |= contents.keys()
@@ -41,6 +43,14 @@ class Merged:
             if listed and id(listed) not in read:
                 branches = [(piece.inner(schema),) for schema in listed]
                 self.alternatives.append((id(listed), branches))
+
+    def _close(self, contents) -> None:
+        """Forget what a piece that is closed does not know: nobody can set it."""
+        if not isinstance(contents, dict) or contents.get("additionalProperties") is not False:
+            return
+        if not contents.get("patternProperties"):
+            known = contents.get("properties", {})
+            self.properties = {n: parts for n, parts in self.properties.items() if n in known}
 
     def _add_rules(self, contents: dict) -> None:
         rules = self.rules

@@ -1,5 +1,6 @@
 """The document that a posted form means, as the API takes it."""
 
+import json
 import re
 from decimal import Decimal
 from typing import NamedTuple
@@ -75,6 +76,12 @@ def place(path: tuple) -> str:
     return validation.field_in(PLACE, path)
 
 
+def as_json(entries: Entries, parts: Parts, name: str) -> str:
+    """What the fields of the value called `name` say, as the JSON that says the same."""
+    value = _Reader(entries, chosen=True).read(parts, name, (), False)
+    return "" if value is _MISSING else json.dumps(value, ensure_ascii=False, indent=2)
+
+
 def _pressed(entries: Entries, pairs: list) -> bool:
     """Do what the form's own buttons ask for; whether there was any."""
     asked = [(name, text) for name, text in pairs if name in _BUTTONS]
@@ -87,8 +94,8 @@ def _pressed(entries: Entries, pairs: list) -> bool:
 
 
 class _Reader:
-    def __init__(self, entries: Entries):
-        self._entries = entries
+    def __init__(self, entries: Entries, chosen: bool = False):
+        self._entries, self._chosen = entries, chosen  # each choice is as it was shown
         self.errors: Errors = []
         self.dropped: list[str] = []  # rows that say nothing
         self.changed = False  # another choice than the one that was shown
@@ -208,6 +215,7 @@ class _Reader:
 
     def _choice(self, found: Shape, name: str, path: tuple):
         chosen, was = (self._entries.text(f"{name}:{word}") or "" for word in ("choice", "was"))
+        was = chosen if self._chosen else was
         self.changed |= chosen != was
         branches = dict(zip(map(str, range(len(found.branches))), found.branches))
         if chosen not in branches:

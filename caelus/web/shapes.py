@@ -4,6 +4,7 @@ References are followed, allOf is merged, anyOf and oneOf are read where they ar
 not plain is of kind `json`, and `why` says so.
 """
 
+import collections
 from typing import NamedTuple
 
 from caelus import references, validation
@@ -17,6 +18,9 @@ _FORBIDDING = {"required", "not", "minProperties", "maxProperties", "title", "de
 _OF_OBJECTS = {"properties", "additionalProperties", "patternProperties", "required"}
 _OF_TEXTS = {"pattern", "minLength", "maxLength"}
 _OF_NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+# What narrows a value that has its field already.
+_REFINING = _FORBIDDING | _OF_TEXTS | _OF_NUMBERS | {"properties", "propertyNames"}
+_REFINING |= {"type", "enum", "const", "format", "minItems", "maxItems", "uniqueItems"}
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object"}
 
 
@@ -156,7 +160,8 @@ def _object(merged: Merged) -> Shape:
     if merged.properties:
         more = "The schema has conditions." if conditional else ""
         more = more or ("Some names are known by a pattern only." if merged.patterns else "")
-        more = "" if rest and not conditional else more
+        if closed and not merged.patterns or rest and not conditional:
+            more = ""  # there can be none, or they have rows
         properties = {name: tuple(parts) for name, parts in merged.properties.items()}
         required = frozenset(merged.required)
         found = Shape("group", properties=properties, required=required, rest=rest, more=more)
@@ -178,7 +183,7 @@ def _of_alternatives(parts: Parts, merged: Merged, read: frozenset) -> Shape:
     listed, branches = merged.alternatives[0]
     read = read | {listed}
     live = [branch for branch in branches if not _only_null(branch)]
-    if all(_only_forbids(branch) for branch in branches):
+    if all(_only_forbids(branch) for branch in branches) or _all_refine(branches, merged):
         return shape(parts, read)
     if (options := _options(live)) is not None:
         return _with_options(parts, merged, read, options, len(live) < len(branches))
@@ -218,6 +223,25 @@ def _only_forbids(branch: Parts) -> bool:
     return isinstance(contents, dict) and contents.keys() <= _FORBIDDING
 
 
+def _all_refine(branches: list[Parts], merged: Merged) -> bool:
+    """Whether the branches only narrow what the form has without them, and have no names."""
+    return (
+        bool(merged.properties)
+        and all(_refines(b[0].contents, merged) and not _only_null(b) for b in branches)
+        and not any(_named(Merged(branch, frozenset())) for branch in branches)
+    )
+
+
+def _refines(contents, known: Merged) -> bool:
+    if not isinstance(contents, dict) or contents.keys() - _REFINING:
+        return False
+    inner = contents.get("properties", {})
+    if not inner:
+        return _types(known) is not None
+    merged = {n: Merged(tuple(known.properties.get(n, ())), frozenset()) for n in inner}
+    return all(_refines(schema, merged[name]) for name, schema in inner.items())
+
+
 def _options(live: list[Parts]) -> list[Option] | None:
     """What the branches list, if that is all they do; nothing where only null is left."""
     options = []
@@ -241,10 +265,22 @@ def _with_options(parts, merged: Merged, read, options: list[Option], null: bool
     return _select(merged.rules, options, merged.types)
 
 
+def _told_apart(options: list[Option]) -> tuple[Option, ...]:
+    """Each value once; with JSON for the labels that two have: 1 and the text "1"."""
+    once = {}
+    for option in options:
+        once.setdefault(canonical(option.value), option)
+    often = collections.Counter(option.label for option in once.values())
+    return tuple(
+        o if often[o.label] == 1 else o._replace(label=validation.compact(o.value))
+        for o in once.values()
+    )
+
+
 def _select(rules: dict, options: list[Option], types: set | None) -> Shape:
     typed = all(isinstance(o.value, str) and o.value.isprintable() and o.value for o in options)
     kind = "text" if typed and len(options) > MOST_LISTED else "select"
-    return Shape(kind, rules, options=tuple(options))
+    return Shape(kind, rules, options=tuple(options) if kind == "text" else _told_apart(options))
 
 
 def _same_scalar(types: list) -> bool:
@@ -264,10 +300,14 @@ def _choice(parts: Parts, merged: Merged, read: frozenset, live: list) -> Shape:
 
 def _called(one: Merged, number: int) -> str:
     """A branch's name: its title, or what it alone wants."""
+    return _named(one) or " and ".join(sorted(one.required)) or f"Form {number}"
+
+
+def _named(one: Merged) -> str:
     if "title" in one.rules:
         return str(one.rules["title"])
     for name, parts in one.properties.items():
         enum = Merged(tuple(parts), frozenset()).enum
         if enum is not None and len(enum) == 1:
             return f"{name}: {shown(enum[0])}"
-    return " and ".join(sorted(one.required)) or f"Form {number}"
+    return ""

@@ -1,4 +1,5 @@
-// Passwords: shown and hidden, and made by the browser. All else works without JavaScript.
+// Passwords: shown and hidden, and made by the browser; groups that open for what is wrong in
+// them. All else works without JavaScript.
 "use strict";
 
 (() => {
@@ -45,6 +46,15 @@
       show(document.getElementById(button.dataset.reveal), false);
     }
   });
+
+  // In a closed group the browser could not say what it has against a field, and would do nothing.
+  const open = (field) => {
+    const group = field?.closest("details");
+    if (!group) return;
+    group.open = true;
+    open(group.parentElement);
+  };
+  document.addEventListener("invalid", (event) => open(event.target), true);
 
   const unhide = (root) => {
     for (const button of root.querySelectorAll("[data-reveal], [data-generate]")) {
