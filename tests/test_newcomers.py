@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.test_web_admin import EDITOR, FILLED, Read, text_of
-from tests.test_web_admin import admin as admin  # the fixture
+from tests.admins import EDITOR, Read, text_of
+from tests.admins import admin as admin  # the fixture
+from tests.test_web_editor import FILLED
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SCHEMA = "properties: {user: %s}"

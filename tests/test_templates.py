@@ -41,6 +41,8 @@ def test_a_new_product_is_shown_with_what_was_asked_for(surface):
         "description": "To write down",
         "template_id": None,
         "template": None,
+        "icon": None,
+        "icon_url": None,
     }
     assert surface("get-product", product_id=1).document["name"] == "Notes"
 
@@ -135,9 +137,10 @@ def test_the_canonical_template_is_shown_whole(shop, surface):
     product = surface("update-product", product_id=1, template_id=2).document
     assert product["template_id"] == 2
     assert product["template"] == template | {
-        "product": {key: value for key, value in product.items() if key != "template"}
+        "product": {k: value for k, value in product.items() if k not in ("template", "icon")}
     }
     assert surface("get-product", product_id=1).document == product
+    del product["icon"]
     assert surface("list-products").document == [product]
 
 
@@ -186,7 +189,7 @@ def test_a_new_template_is_shown_with_what_was_asked_for(product):
     assert document["created_at"].endswith("Z")
     assert {key: document[key] for key in given} == given
     parent = product("get-product", product_id=1).document
-    del parent["template"]
+    del parent["template"], parent["icon"]
     assert document["product"] == parent
     assert product("get-template", product_id=1, template_id=1).document == document
     assert product("list-templates", product_id=1).document == [document]
