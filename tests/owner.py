@@ -95,7 +95,8 @@ class Browser:
         app = create_app(settings)
         with session(), transaction():
             cookie = sessions.create(User.get_by_id(user_id))
-        headers = {"Host": "localhost", "Cookie": f"caelus_session={cookie}"}
+        self.cookie = f"caelus_session={cookie}"
+        headers = {"Host": "localhost", "Cookie": self.cookie}
         self._client = falcon.testing.TestClient(app, headers=headers)
 
     def get(self, path: str, **extra):
@@ -105,6 +106,12 @@ class Browser:
         answer = self.get(path, **extra)
         assert answer.status_code == 200, answer.text
         return answer.text
+
+    def follow(self, answer) -> str:
+        """The page that an answer leads on to, which is given the cookies that it has set."""
+        new = [f"{cookie.name}={cookie.value}" for cookie in answer.cookies.values()]
+        headers = {"Cookie": "; ".join([self.cookie, *new])}
+        return self.page(answer.headers["location"], headers=headers)
 
     def post(self, path: str, pairs=(), **typed):
         fields = [*(pairs.items() if isinstance(pairs, dict) else pairs), *typed.items()]

@@ -47,7 +47,7 @@ def test_for_a_plain_user_there_is_no_page_for_admins(shop, path):
             continue
         nothing = ada.send(method, "/ui/admin-nothing")
         assert answer.status_code == nothing.status_code == 404
-        assert f"{method} {place} does not exist" in text_of(answer)
+        assert f"{place} does not exist" in text_of(answer)
         assert answer.headers["content-type"] == nothing.headers["content-type"]
         shown = text_of(answer).replace(place, "")
         assert shown == text_of(nothing).replace("/ui/admin-nothing", "")
@@ -128,8 +128,7 @@ def test_once_something_runs_the_steps_are_gone(admin):
 def test_a_newcomer_gets_from_nothing_to_an_app(empty):
     place = after(empty.post("/products/new", name="Hello", description="A page that greets"))
     assert place == "/ui/admin/products/1/templates/new?done=product"
-    page = empty.send("GET", place.partition("?")[0], query_string="done=product")
-    assert "which Helm chart it is" in text_of(page)
+    assert "New template of Hello" in empty.get("/products/1/templates/new").text
     fields = {"chart_ref": CHART, "chart_version": "1.0.0", "offer": "on"}
     place = after(empty.post("/products/1/templates/new", **fields))
     assert place == "/ui/admin/products/1?done=offered"
@@ -217,7 +216,7 @@ def test_a_deployment_known_by_its_number_is_led_to(admin):
         assert place == f"/ui/users/1/deployments/{number}"
     for odd in ("3", "0", "x", "9" * 30):
         answer = admin.get(f"/deployments/{odd}")
-        assert (answer.status_code, f"deployment {odd} not found" in answer.text) == (404, True)
+        assert (answer.status_code, f"Deployment {odd} not found." in answer.text) == (404, True)
 
 
 # Jobs and events

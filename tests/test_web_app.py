@@ -8,6 +8,7 @@ import pytest
 from caelus import events
 from caelus.database import session, transaction
 from caelus.models import Deployment, Job, now
+from tests.conftest import TEMPLATE
 from tests.owner import HERE, SECRET, Browser, deploy, newer, settle, text_of
 from tests.owner import ada as ada
 from tests.owner import cluster as cluster
@@ -95,7 +96,7 @@ def test_retry_is_a_button(one):
     assert Deployment.get().status == "provisioning"
     answer = one.post(f"{HERE}/retry")
     assert answer.status_code == 409
-    assert "a deployment job is already queued or running" in answer.text
+    assert "A deployment job is already queued or running" in answer.text
 
 
 def test_the_live_part_is_asked_for_often_while_something_goes_on(ada, rest):
@@ -118,7 +119,7 @@ def test_the_live_part_is_304_until_something_happens(one):
         events.record(1, "updated", "something new")
     answer = one.get(f"{HERE}/live", **again)
     assert answer.status_code == 200
-    assert "something new" in answer.text
+    assert "Something new" in answer.text
 
 
 def test_the_timeline_says_in_words_what_was_done_and_by_whom(one):
@@ -131,15 +132,38 @@ def test_the_timeline_says_in_words_what_was_done_and_by_whom(one):
     assert "84628a90" not in page
 
 
+def test_settings_have_the_titles_of_their_form(rest, ada):
+    mail = {"type": "object", "title": "Mail server", "properties": {"host": {"type": "string"}}}
+    shown = {"title": {"type": "string", "title": "Name of the site"}, "mail": mail}
+    schema = {"properties": {"user": {"type": "object", "properties": shown}}}
+    other = {"chart_version": "2.0.0", "values_schema_json": schema}
+    assert rest("create-template", product_id=1, **TEMPLATE | other).ok
+    values = {"title": "Notes", "mail": {"host": "mx"}}
+    made = {"user_id": 1, "desired_template_id": 2, "domainname": "n1.example.org"}
+    assert rest("create-deployment", **made, user_values_json=values).ok
+    page = ada.page(HERE)
+    assert "<dt>Name of the site</dt><dd>Notes</dd>" in page
+    assert "<dt>Mail server › Host</dt><dd>mx</dd>" in page
+
+
+def test_an_app_is_found_under_my_apps_and_others_under_admin(one):
+    def current(page: str) -> list[str]:
+        return re.findall(r'href="([^"]*)" aria-current', page)
+
+    assert current(one.page(HERE)) == ["/ui"]
+    assert current(one.page(f"{HERE}/delete")) == ["/ui"]
+    assert current(Browser(3).page(HERE)) == ["/ui/admin"]
+
+
 def test_the_timeline_goes_on_on_older_pages(one):
     for number in range(30):
         with session(), transaction():
             events.record(1, "updated", f"change {number}.")
     page = one.page(HERE)
-    assert "change 29." in page and "change 9." not in page
+    assert "Change 29." in page and "Change 9." not in page
     older = re.search(r'href="([^"]*\?before=\d+)"', page)[1]
     page = one.page(older)
-    assert "change 9." in page and "created from template 1" in page
+    assert "Change 9." in page and "Created from template 1" in page
     assert "hx-trigger" not in page
 
 

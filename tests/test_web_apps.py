@@ -68,10 +68,10 @@ def test_apps_are_linked_to_by_the_sites_own_scheme(one, monkeypatch):
 
 
 def test_a_newer_version_is_told_of(one, rest):
-    assert "update available" not in one.page("/ui")
+    assert "Update available" not in one.page("/ui")
     newer(rest)
-    assert "update available" in one.page("/ui")
-    assert "update available" in one.page(HERE)
+    assert "Update available" in one.page("/ui")
+    assert "Update available" in one.page(HERE)
 
 
 def test_500_apps_come_in_pages_of_50(ada):
@@ -139,7 +139,22 @@ def test_create_posts_what_the_api_accepts(ada, rest):
     made = rest("get-deployment", user_id=1, deployment_id=1).document
     assert made["domainname"] == "n1.example.org"
     assert made["user_values_json"] == {"title": "Mine", "size": 4}
-    assert "Created. It is being set up now." in ada.page(f"{HERE}?done=created")
+
+
+def test_what_was_done_is_told_once_and_never_by_a_link_alone(ada):
+    sent = creation(ada).with_(domainname="n1.example.org", user__title="Mine")
+    answer = ada.post("/ui/products/1/create", sent)
+    cookie = answer.cookies["caelus_done"]
+    assert (cookie.value, cookie.path, cookie.http_only) == ("created", "/ui", True)
+    told = "Created. It is being set up now."
+    assert told in ada.follow(answer)
+    place = answer.headers["location"]
+    assert told not in ada.page(place)  # as to who is sent the address
+    headers = {"Cookie": f"{ada.cookie}; caelus_done=created"}
+    assert ada.get(place, headers=headers).cookies["caelus_done"].max_age == 0
+    assert "caelus_done" not in ada.get(f"{HERE}/live", headers=headers).cookies
+    forged = f"{ada.cookie}; caelus_done=nonsense"
+    assert ada.get(f"{HERE}?done=nonsense", headers={"Cookie": forged}).status_code == 200
 
 
 def test_what_the_api_refuses_stands_beside_its_field_and_nothing_is_lost(ada):

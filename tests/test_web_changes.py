@@ -39,7 +39,7 @@ def test_an_edit_while_a_job_runs_is_refused_with_its_sentence(ada, rest):
     deploy(rest)
     answer = ada.post(f"{HERE}/edit", Form(ada.page(f"{HERE}/edit")).with_(user__size="5"))
     assert answer.status_code == 409
-    assert "a deployment job is already queued or running; try again when it ends" in answer.text
+    assert "A deployment job is already queued or running; try again when it ends" in answer.text
     assert dict(Form(answer.text).pairs)["user/size"] == "5"
 
 
@@ -125,7 +125,7 @@ def test_a_deletion_says_what_is_lost_and_wants_the_name(one):
     for typed in ("", "n2.example.org", "\0"):
         answer = one.post(f"{HERE}/delete", name=typed)
         assert answer.status_code == 409
-        assert "type n1.example.org to say that" in answer.text
+        assert "Type n1.example.org to say that" in answer.text
     assert one.post(f"{HERE}/delete").status_code == 409
     assert Deployment.get().status == "ready"
     answer = one.post(f"{HERE}/delete", name=" N1.example.org ")

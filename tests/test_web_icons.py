@@ -139,7 +139,7 @@ def test_a_product_without_icon_has_none_to_serve(admin, shop):
     shop("update-product", product_id=1, icon="")
     answer = admin.send("GET", ADDRESS)
     assert answer.status_code == 404
-    assert "product 1 has no icon" in text_of(answer)
+    assert "Product 1 has no icon." in text_of(answer)
     for odd in ("2", "x", "9" * 30):
         assert admin.send("GET", f"/ui/products/{odd}/icon").status_code == 404
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_no_icon_is_refused_beside_its_field(admin, shop, path, c
 def test_a_file_too_large_to_be_looked_at_is_refused(admin):
     answer = admin.save(("icon", PNG.ljust(1_100_000)))
     assert answer.status_code == 413
-    assert "the form is over 1048576 bytes" in text_of(answer)
+    assert "The form is over 1048576 bytes" in text_of(answer)
 
 
 def test_a_form_as_programs_send_it_still_works(admin, shop):
@@ -241,7 +241,7 @@ def test_a_broken_form_is_refused_with_a_sentence(admin, shop, caplog, path, nam
     kind, body = BROKEN[name]
     answer = admin.send_parts(path, kind=kind, body=body)
     assert answer.status_code == 400
-    assert "the form can't be read: " in text_of(answer)
+    assert "The form can't be read: " in text_of(answer)
     assert not [r for r in caplog.records if r.levelname == "ERROR"]
     assert icon_of(shop) == DRAWN
 

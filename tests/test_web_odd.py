@@ -117,7 +117,7 @@ def test_a_product_that_is_gone_meanwhile_is_told(ada, rest):
     Product.update(deleted_at=now()).execute()
     answer = ada.post("/ui/products/1/create", sent)
     assert answer.status_code == 404
-    assert "product 1 not found" in answer.text
+    assert "Product 1 not found" in answer.text
 
 
 @pytest.mark.parametrize("path", ["/ui", "/ui/nothing", "/login/x"])

@@ -20,6 +20,19 @@ def test_each_cause_has_words(settings):
     assert words.CAUSES.keys() == causes.CODES.keys() | {"unknown"}
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("product 1 not found", "Product 1 not found."),
+        ("there is no room; make some.", "There is no room; make some."),
+        ("ada@example.org is a user already", "ada@example.org is a user already."),
+        ("chart_ref is needed", "chart_ref is needed."),
+    ],
+)
+def test_a_refusal_is_a_sentence_but_names_stay_as_they_are(settings, said, shown):
+    assert words.sentence(said) == shown
+
+
 def test_the_overview_says_in_words_what_fails(shop):
     deploy(2, status="error", cause={"code": "image_pull"})
     deploy(1, status="error", cause={"code": "of_tomorrow"})

@@ -8,6 +8,7 @@ from caelus.models import DEPLOYMENT_STATUSES, JOB_STATUSES
 from caelus.validation import printable
 from caelus.web import lists
 from caelus.web.pages import PAGE_ROWS, PREFIX, Page, go, sent, whole
+from caelus.web.refused import beside
 
 HERE = f"{PREFIX}/admin"
 LAST_ID = 2**63 - 1
@@ -55,7 +56,8 @@ class ActionPage(AdminPage):
         try:
             once = self._action(fields)(self, req, fields, **ids)
         except CaelusError as e:
-            context = self.context(req, **ids) | {"error": e, "fields": fields}
+            refused = {"error": e, "errors": beside(e), "fields": fields}
+            context = self.context(req, **ids) | refused
             self.show(req, resp, self.template, e.status, **context)
             return
         self.show_once(req, resp, self.template, **self.context(req, **ids) | once)

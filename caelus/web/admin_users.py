@@ -36,7 +36,7 @@ class User(ActionPage):
         user = self.ask(req, "get-user", user_id=user_id)
         deployments, more = self.rows(req, "list-deployments", user_id=user_id)
         tokens = self.ask(req, "list-tokens", user_id=user_id)
-        nothing = {"error": None, "fields": {}, "new_link": None, "new_token": None}
+        nothing = {"error": None, "errors": {}, "fields": {}, "new_link": None, "new_token": None}
         found = {"user": user, "deployments": deployments, "more": more, "tokens": tokens}
         return nothing | found
 

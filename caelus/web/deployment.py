@@ -1,6 +1,8 @@
 """The page of one deployment, and the parts of it that are loaded after it or again and again."""
 
-from caelus.web import progress
+import functools
+
+from caelus.web import progress, userform
 from caelus.web.owner import place
 from caelus.web.pages import Page, whole
 
@@ -40,6 +42,7 @@ class Deployment(OfDeployment):
             events=events[:EVENTS],
             more=events[EVENTS - 1]["id"] if len(events) > EVENTS else None,
             is_past=before is not None,
+            settings=functools.partial(userform.settings, deployment),  # not for `Live`
             looks=progress.LOOKS,
             stage=progress.stage(deployment),
             doing=progress.DOING,

@@ -28,6 +28,7 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 MAX_FIELDS = 10_000
+DONE, DONE_SECONDS = "caelus_done", 60  # a cookie
 PAGE_ROWS = 50
 
 
@@ -72,6 +73,8 @@ class Page:
     def show(self, req, resp, template: str, status: int = 200, **context) -> None:
         """Answer with a page; the same again is 304 to who has it already."""
         text = render(template, req, self.settings, context)
+        if _done(req):
+            resp.unset_cookie(DONE, path=PREFIX)
         resp.set_header("Content-Security-Policy", POLICY)
         if req.method == "POST":  # what was typed is in it, maybe a secret
             never_kept(resp)
@@ -111,7 +114,7 @@ def render(template: str, req, settings: Config, context: dict) -> str:
         .render(
             me=actor,
             path=req.path,
-            done=words.DONE.get(str(req.params.get("done"))) if req.method == "GET" else None,
+            done=words.DONE.get(_done(req)),
             paged=bool({"after", "before"} & req.params.keys()),
             simulated=settings.simulate,
             version=__version__,
@@ -131,7 +134,8 @@ def show_problem(req, resp, title: str, detail: str, settings: Config) -> None:
 
 
 def _show_refusal(req, resp, settings, title: str, detail: str, is_login: bool) -> None:
-    context = {"title": title, "detail": detail, "is_login": is_login}
+    said = detail.removeprefix(f"{req.method} ")  # a reader has asked for a page, not by a method
+    context = {"title": title, "detail": said, "is_login": is_login}
     resp.content_type = falcon.MEDIA_HTML
     resp.set_header("Content-Security-Policy", POLICY)
     resp.text = render("error.html", req, settings, context)
@@ -177,8 +181,30 @@ def _text(content: bytes) -> str:
 
 
 def go(place: str, done: str | None = None):
-    """End a POST: the browser goes on to `place`, which says what was `done`."""
-    raise falcon.HTTPSeeOther(f"{place}?done={done}" if done else place)
+    """End a POST: the browser goes on to `place`, which says what was `done`, once."""
+    raise Done(place, done) if done else falcon.HTTPSeeOther(place)
+
+
+class Done(falcon.HTTPSeeOther):
+    def __init__(self, place: str, done: str):
+        super().__init__(f"{place}?done={done}")
+        self.done = done
+
+
+def remember(req, resp, status: Done, params) -> None:
+    """Answer what `go` has raised."""
+    resp.status = status.status
+    resp.set_header("Location", status.headers["location"])
+    lasts = {"max_age": DONE_SECONDS, "path": PREFIX}
+    resp.set_cookie(DONE, status.done, **lasts, secure=False, http_only=True, same_site="Lax")
+
+
+def _done(req) -> str | None:
+    """What the form before this page has done, for the first look at it: both the address, which
+    may be kept or sent to others, and the cookie, which a part that polls would use up, say so."""
+    said = req.params.get("done")
+    is_new = isinstance(said, str) and said in (req.get_cookie_values(DONE) or ())
+    return said if req.method == "GET" and is_new else None
 
 
 def whole(text) -> int | None:

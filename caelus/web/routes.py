@@ -21,7 +21,7 @@ from caelus.web import (
     owner,
     running,
 )
-from caelus.web.pages import HERE, PREFIX, not_modified
+from caelus.web.pages import HERE, PREFIX, Done, not_modified, remember
 
 ONE = "/users/{user_id}/deployments/{deployment_id}"
 PAGES = {
@@ -56,6 +56,7 @@ ASSETS = ("app.css", "app.js", "fields.css", "fields.js", "htmx.min.js")
 
 
 def add(app: falcon.App, settings: Config) -> None:
+    app.add_error_handler(Done, remember)
     for path, page in PAGES.items():
         app.add_route(PREFIX + path, page(settings))
     for name in ASSETS:

@@ -1,5 +1,7 @@
 """The part of a form that holds what a user sets, by the schema of a template."""
 
+from collections.abc import Iterator
+
 from caelus.errors import Invalid
 from caelus.models import KEEP
 from caelus.web import forms
@@ -34,6 +36,29 @@ def read(template: dict, pairs: list):
     if found.errors:
         raise Invalid(*found.errors)
     return found.document
+
+
+def settings(deployment: dict) -> list[tuple]:
+    """What the user has set, one a line, as the form names it: (title, value)."""
+    template, user_values = deployment["desired_template"], deployment["user_values_json"]
+    labels = dict(_labels(filled(template, user_values)))
+    return list(_set(user_values or {}, (), labels))
+
+
+def _labels(field: forms.Field) -> Iterator[tuple]:
+    yield field.path, field.label
+    for inner in field.fields:
+        yield from _labels(inner)
+
+
+def _set(document: dict, path: tuple, labels: dict, before: str = "") -> Iterator[tuple]:
+    for name, value in document.items():
+        place = (*path, name)
+        label = before + (labels.get(place) or name)
+        if isinstance(value, dict) and value:
+            yield from _set(value, place, labels, f"{label} › ")
+        else:
+            yield label, value
 
 
 def _defaults(template: dict):

@@ -111,7 +111,17 @@ def status(name: str):
 
 
 def told(event: dict) -> str:
-    return TOLD.get(event["message"], event["message"])
+    return TOLD.get(event["message"]) or _capital(event["message"])
+
+
+def sentence(text: str) -> str:
+    """What the API says, as it stands by itself on a page."""
+    return _capital(text) + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def _capital(text: str) -> str:
+    # Not of a name, such as ada@example.org, default_values_json or cloud.example.org.
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def reason(code: str) -> str:
@@ -170,6 +180,7 @@ FILTERS = {
     "tile": tile,
     "plural": plural,
     "told": told,
+    "sentence": sentence,
     "reason": reason,
     "clock": clock,
     "about": about,
