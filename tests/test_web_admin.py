@@ -248,6 +248,10 @@ def test_without_an_open_job_the_page_says_so(admin):
     assert "No job is open" in admin.get("/jobs").text
 
 
+def test_where_no_job_ever_was_none_is_offered(empty):
+    assert "There was no job yet" in empty.get("/jobs", status="all").text
+
+
 def test_events_tell_who_did_what_from_where(admin):
     admin.post("/users/new", email="eve@example.org")
     text = text_of(admin.get("/events"))

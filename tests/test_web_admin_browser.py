@@ -7,7 +7,7 @@ import pytest
 
 from caelus import credentials
 from caelus.database import clock, session, transaction
-from caelus.models import Session, now
+from caelus.models import Deployment, Product, Session, User, now
 from caelus.web import editor, routes
 from tests.browser import PHONE, chromium, faults_of_access, is_too_wide, page_of
 from tests.conftest import Rest, listening
@@ -85,6 +85,36 @@ def test_on_a_phone_nothing_must_be_moved_aside(browser, shop, site):
         for place in [*PLACES, "/ui/admin/products/1/templates/new?example=podinfo"]:
             page.goto(place)
             assert not is_too_wide(page), place
+
+
+LONG_DOMAIN = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 57, "org"])
+LONG_EMAIL = f"{'e' * 64}@{'f' * 63}.{'g' * 63}.example.org"
+ONE = "/ui/users/1/deployments/1"
+
+
+def test_the_longest_names_stay_on_a_phone_with_small_and_large_letters(browser, shop, site):
+    Deployment.update(domainname=LONG_DOMAIN).where(Deployment.id == 1).execute()
+    User.update(email=LONG_EMAIL).where(User.id == 1).execute()
+    Product.update(name="N" * 200, description="d" * 500).execute()
+    url, known = site
+    ends = ("", "/edit", "/domain", "/delete", "/forget", "/secrets", "/retry", "/upgrade")
+    with page_of(browser, url, viewport={"width": 320, "height": 640}, **known) as page:
+        for place in [*PLACES, *(ONE + end for end in ends), "/ui/products"]:
+            page.goto(place)
+            assert not is_too_wide(page), place
+            page.evaluate("document.documentElement.style.fontSize = '24px'")
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], place
+
+
+def test_what_a_finger_has_to_hit_is_large_enough(browser, shop, site):
+    url, known = site
+    small = """() => [...document.querySelectorAll("button, .button, select, nav a, summary")]
+        .filter(found => found.offsetParent && found.getBoundingClientRect().height < 43)
+        .map(found => found.outerHTML)"""
+    with page_of(browser, url, viewport=PHONE, **known) as page:
+        for place in [*PLACES, ONE, f"{ONE}/edit", "/ui", "/ui/products/1/create", "/ui/account"]:
+            page.goto(place)
+            assert page.evaluate(small) == [], place
 
 
 def test_where_there_is_nothing_they_are_as_good(browser, site):
