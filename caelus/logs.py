@@ -28,10 +28,11 @@ class LineFormatter(logging.Formatter):
 
     def __init__(self):
         super().__init__("%(asctime)s | %(level)s | %(name)s | %(line)s", "%Y-%m-%d %H:%M:%S")
+        self._levels = {level: coloured(f"{level:<8}", level) for level in COLOURS}
 
     def formatMessage(self, record):
         request_id = tracing.present().request_id
-        record.level = coloured(f"{record.levelname:<8}", record.levelname)
+        record.level = self._levels.get(record.levelname, record.levelname)
         record.line = one_line(record.message) + (f" [{request_id}]" if request_id else "")
         return super().formatMessage(record)
 
@@ -54,6 +55,9 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(told)
 
 
+# What no line tells, and each would be made to find out.
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 FORMATS = {"text": LineFormatter, "json": JsonFormatter}
 
 

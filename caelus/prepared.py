@@ -133,32 +133,33 @@ class _Part(NamedTuple):
 
     number: int
     model: type[peewee.Model]
-    columns: list[tuple]  # (place in the row, name, converter or None)
+    places: list[int]  # of its columns in the row
+    names: list[str]
+    converters: list[tuple]  # (name, converter) of those that the drivers do not give as wanted
+    others: list[str]  # names that are no fields of the model
     owner: int | None = None
     attribute: str = ""
 
     def made(self, row: tuple, known: dict):
         """The object, None where an outer join has found none."""
-        place, name, _ = self.columns[0]
-        key = (self.number, row[place]) if name == "id" else None
-        if key is None:
+        if self.names[0] != "id":
             return self._new(row)
+        key = self.number, row[self.places[0]]
         if key not in known:
             known[key] = self._new(row)
         return known[key]
 
     def _new(self, row: tuple):
-        if self.owner is not None and all(row[place] is None for place, *_ in self.columns):
+        found = dict(zip(self.names, [row[place] for place in self.places], strict=True))
+        if self.owner is not None and all(value is None for value in found.values()):
             return None
+        for name, converter in self.converters:
+            if found[name] is not None:
+                found[name] = converter(found[name])
         one = self.model(__no_default__=True)
-        for place, name, converter in self.columns:
-            value = row[place]
-            if converter is not None and value is not None:
-                value = converter(value)
-            if name in self.model._meta.fields:
-                one.__data__[name] = value
-            else:
-                setattr(one, name, value)
+        for name in self.others:
+            setattr(one, name, found.pop(name))
+        one.__data__ = found
         return one
 
     def attach(self, owner: peewee.Model, one) -> None:
@@ -178,15 +179,25 @@ def _parts(query: peewee.BaseQuery, cursor) -> list[_Part]:
     shape = query._get_cursor_wrapper(cursor)
     shape.initialize()
     keys = getattr(shape, "column_keys", [shape.model] * shape.ncols)  # without joins: one model
-    columns: dict[object, list[tuple]] = {}
+    columns: dict[object, list[int]] = {}
     for place, key in enumerate(keys):
-        converter = None if _is_plain(shape.fields[place]) else shape.converters[place]
-        columns.setdefault(key, []).append((place, shape.columns[place], converter))
-    found = {shape.model: _Part(0, shape.model, columns[shape.model])}
+        columns.setdefault(key, []).append(place)
+    found = {shape.model: _part(0, shape.model, shape, columns[shape.model])}
     joins = list(getattr(shape, "src_to_dest", ()))
     while joins:
         source, attribute, key, *_ = join = next(j for j in joins if j[0] in found)
         joins.remove(join)
         model, owner = shape.key_to_constructor[key][0], found[source].number
-        found[key] = _Part(len(found), model, columns[key], owner, attribute)
+        found[key] = _part(len(found), model, shape, columns[key], owner, attribute)
     return list(found.values())
+
+
+def _part(number: int, model, shape, places: list[int], *above) -> _Part:
+    names = [shape.columns[place] for place in places]
+    converters = [
+        (shape.columns[place], shape.converters[place])
+        for place in places
+        if shape.converters[place] and not _is_plain(shape.fields[place])
+    ]
+    others = [name for name in names if name not in model._meta.fields]
+    return _Part(number, model, places, names, converters, others, *above)
