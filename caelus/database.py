@@ -86,15 +86,15 @@ def postgres(url: str, connections: int):
             "the database URL must begin with sqlite:/// or postgresql://; "
             "see CAELUS_DATABASE_URL in the README"
         )
-    from caelus.pool import Pool  # SQLite has no need of it
-
-    if peewee.psycopg is None and peewee.psycopg2 is None:
+    if peewee.psycopg is None:
         raise ConfigError(
             "Postgres needs its driver; install Caelus as a Python package, "
             "with: pip install 'caelus[postgres]'"
         )
     if url.partition("?")[0].count("@") > 1:
         raise ConfigError(UNREADABLE)
+    from caelus.pool import Pool  # SQLite has no need of it
+
     # The driver would try for more than two minutes to reach a host that does not answer.
     patience = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
     return Pool(

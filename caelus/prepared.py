@@ -108,6 +108,8 @@ class _Plan:
 
     def execute(self, values: dict):
         given = [p.of(values) if isinstance(p, _Bound) else p for p in self._parameters]
+        if is_postgres():
+            return database.obj.execute_kept(self._sql, given)
         return database.execute_sql(self._sql, given)
 
     def objects(self, cursor) -> list:

@@ -5,7 +5,8 @@ import datetime
 import peewee
 import pytest
 
-from caelus.database import database, session, transaction
+from caelus.database import database, is_postgres, session, transaction
+from caelus.errors import Unavailable
 from caelus.models import Job, Product, Template, User, now
 from caelus.prepared import insert, prepared
 
@@ -121,3 +122,54 @@ def test_a_foreign_key_is_written_as_its_id(shop):
 
     assert shop("create-deployment", **NEW).ok
     assert Job.get_by_id(1).deployment_id == 1
+
+
+@pytest.fixture
+def on_postgres(settings):
+    if not is_postgres():
+        pytest.skip("only Postgres is asked to keep statements")
+    with session():
+        yield database.obj
+
+
+def test_postgres_prepares_a_statement_once_for_a_connection(on_postgres):
+    with session():
+        for email in ("ada", "eve", "ada"):
+            by.all(email=email, at=None)
+        kept = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%%users%%'"
+        (one,) = database.execute_sql(kept).fetchall()
+    assert "= $1" in one[0]
+
+
+def test_a_statement_is_good_after_a_transaction_that_failed(on_postgres):
+    with session():
+        with pytest.raises(peewee.IntegrityError, match="unique"), transaction():
+            for _ in range(2):
+                insert(User(email="ada", email_key="ada"))
+        insert(User(email="eve", email_key="eve"))
+        assert emails(by.all(email=None, at=None)) == ["eve"]
+
+
+def test_what_postgres_refuses_is_raised_as_peewee_would(on_postgres):
+    with session(), pytest.raises(peewee.DataError, match="out of range"):
+        renamed.run(id=2**70, is_admin=True)
+    with session():
+        assert by.all(email=None, at=None) == []
+
+
+def test_a_per_cent_sign_in_kept_sql_is_itself(on_postgres):
+    with session():
+        answer = on_postgres.execute_kept("SELECT 7 %% 4, %s || '%%'", ["5"])
+        assert answer.fetchone() == (3, "5%")
+
+
+def test_a_statement_is_prepared_anew_where_the_connection_was_lost(on_postgres):
+    def backend() -> int:
+        return on_postgres.execute_kept("SELECT pg_backend_pid()", []).fetchone()[0]
+
+    with session():
+        before = backend()
+    with pytest.raises(Unavailable), session():
+        on_postgres.execute_kept("SELECT pg_terminate_backend(pg_backend_pid())", [])
+    with session():
+        assert backend() != before
