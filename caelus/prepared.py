@@ -5,6 +5,7 @@ SQL, so nothing else may differ from call to call: no clock, no setting, no bran
 """
 
 import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import peewee
@@ -98,8 +99,7 @@ class _Plan:
     """The SQL of one query, and how its rows become objects."""
 
     def __init__(self, query: peewee.BaseQuery):
-        written = getattr(query, "_update", None) or getattr(query, "_insert", None) or {}
-        for column, value in written.items():
+        for column, value in _written(query):
             if isinstance(value, _Slot):
                 value.column = column
         self._query = query
@@ -125,6 +125,13 @@ class _Plan:
                 part.attach(made[part.owner], one)
             made.append(one)
         return made[0]
+
+
+def _written(query: peewee.BaseQuery) -> Iterator[tuple]:
+    """The columns that it writes, and what to them; those of its own parts first."""
+    for part in getattr(query, "_cte_list", None) or ():
+        yield from _written(part._query)
+    yield from (getattr(query, "_update", None) or getattr(query, "_insert", None) or {}).items()
 
 
 # From rows to objects: what peewee does itself, but looked up once instead of for each row
