@@ -36,7 +36,7 @@ SQLITE_PRAGMAS = {
 WAIT_SECONDS = 30  # of a writer for those of other processes, and as long for those of its own
 # SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
 _writer = threading.RLock()
-_thread = threading.local()  # .endings: what `before_commit` was given in the transaction
+_thread = threading.local()  # .endings: what `before_commit` was given in the transaction; .holds
 
 
 def connect(config: Config) -> None:
@@ -184,7 +184,7 @@ def clock(opened: peewee.Database | None = None) -> datetime.datetime:
 
 @contextlib.contextmanager
 def session():
-    """Work on the database in this thread, then hand a pooled connection back.
+    """Work on the database in this thread, then hand a pooled connection back, unless it is held.
 
     Raises Unavailable where the database can't be reached, is locked for too long or is damaged.
     """
@@ -204,8 +204,20 @@ def session():
         reason = str(first).partition("\n")[0]
         raise Unavailable(f"the database does not work: {reason}") from e
     finally:
-        if is_postgres() and not database.is_closed():
-            database.close()
+        if not getattr(_thread, "holds", False):
+            give_back()
+
+
+def hold() -> None:
+    """Keep the connection that this thread is lent from one session to the next, until
+    `give_back`."""
+    _thread.holds = True
+
+
+def give_back() -> None:
+    _thread.holds = False
+    if is_postgres() and not database.is_closed():
+        database.close()
 
 
 def _first(error: BaseException) -> peewee.DatabaseError:
