@@ -5,7 +5,7 @@ SQL, so nothing else may differ from call to call: no clock, no setting, no bran
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import peewee
@@ -44,7 +44,8 @@ class Prepared:
         return self._plan(values).execute(values).fetchone()
 
     def _plan(self, values: dict) -> "_Plan":
-        key = (is_postgres(), *((name, value is None) for name, value in values.items()))
+        missing = [name for name, value in values.items() if value is None]
+        key = is_postgres(), tuple(values), tuple(missing)
         if key not in self._plans:
             slots = {n: None if v is None else _Slot(n) for n, v in values.items()}
             self._plans[key] = _Plan(self.query(**slots))
@@ -73,14 +74,11 @@ def _insertion(model: type[peewee.Model]) -> Prepared:
 
 
 class _Bound(NamedTuple):
-    """A parameter of kept SQL: which argument it is, and how its column writes that."""
+    """A parameter of kept SQL: which argument it is, and how its column writes that, if otherwise
+    than it is."""
 
     name: str
-    converter: object
-
-    def of(self, values: dict):
-        value = values[self.name]
-        return self.converter(value) if self.converter else value
+    converter: Callable | None
 
 
 class _Slot(peewee.Node):
@@ -92,7 +90,8 @@ class _Slot(peewee.Node):
 
     def __sql__(self, ctx):
         converter = self.column.db_value if self.column else ctx.state.converter
-        return ctx.value(_Bound(self._name, converter), False)
+        is_plain = _is_plain(getattr(converter, "__self__", None))
+        return ctx.value(_Bound(self._name, None if is_plain else converter), False)
 
 
 class _Plan:
@@ -103,14 +102,19 @@ class _Plan:
             if isinstance(value, _Slot):
                 value.column = column
         self._query = query
-        self._sql, self._parameters = query.sql()
+        self._sql, parameters = query.sql()
+        self._parameters = [
+            (p.name, p.converter, None) if isinstance(p, _Bound) else (None, None, p)
+            for p in parameters
+        ]
         self._parts: list[_Part] = []
 
     def execute(self, values: dict):
-        given = [p.of(values) if isinstance(p, _Bound) else p for p in self._parameters]
-        if is_postgres():
-            return database.obj.execute_kept(self._sql, given)
-        return database.execute_sql(self._sql, given)
+        given = [
+            constant if name is None else converter(values[name]) if converter else values[name]
+            for name, converter, constant in self._parameters
+        ]
+        return database.obj.execute_kept(self._sql, given)
 
     def objects(self, cursor) -> list:
         self._parts = self._parts or _parts(self._query, cursor)
@@ -165,10 +169,10 @@ class _Part(NamedTuple):
         for name, converter in self.converters:
             if found[name] is not None:
                 found[name] = converter(found[name])
-        one = self.model(__no_default__=True)
+        one = object.__new__(self.model)  # and what peewee's own __init__ would do
+        one.__data__, one._dirty, one.__rel__ = found, set(), {}
         for name in self.others:
             setattr(one, name, found.pop(name))
-        one.__data__ = found
         return one
 
     def attach(self, owner: peewee.Model, one) -> None:
@@ -179,7 +183,7 @@ class _Part(NamedTuple):
 
 
 def _is_plain(field: peewee.Field | None) -> bool:
-    """Whether both drivers give its values as they are to be."""
+    """Whether both drivers give and take its values as they are."""
     return type(field) in _PLAIN or isinstance(field, peewee.AutoField)
 
 
