@@ -7,6 +7,7 @@ import json
 import peewee
 
 from caelus.database import database
+from caelus.lasting import Lasting
 from caelus.validation import compact
 
 PROVISIONING, READY, ERROR, DELETING, DELETED = DEPLOYMENT_STATUSES = (
@@ -68,7 +69,8 @@ class Shared(Json):
 
 @functools.lru_cache(maxsize=64)
 def _shared(text: str):
-    return json.loads(text)
+    document = json.loads(text)
+    return Lasting(document) if isinstance(document, dict) else document
 
 
 class Row(peewee.Model):

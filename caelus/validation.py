@@ -12,6 +12,7 @@ import re
 
 from caelus import fitting
 from caelus.errors import Conflict, Invalid, TooLarge
+from caelus.lasting import known
 
 NEWEST_DRAFT = fitting.NEWEST_DRAFT
 # What many charts say: whichever draft is the newest.
@@ -171,7 +172,7 @@ def schema_errors(schema: dict, document, within=(), rules=None) -> Errors:
         return []
     from referencing.exceptions import NoSuchResource, Unresolvable
 
-    validator = _validator(schema)
+    validator = known(schema, _validator)
     try:
         # Not descend for the top: it would go by `$schema` again.
         errors = validator.descend(document, part) if within else validator.iter_errors(document)

@@ -7,6 +7,7 @@ import re
 
 from caelus import isolation, marks, references, validation
 from caelus.errors import BadValues, Conflict
+from caelus.lasting import known
 
 REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
 _TOKEN = re.compile(r"\$\$|\$\{([^{}$]*)\}|\$")
@@ -203,7 +204,7 @@ def final_values(
     """
     given = user_values is not None and (user_values or takes_user_values(schema))
     values = merge(defaults or {}, {"user": user_values} if given else {})
-    bindings = _checked_bindings((capabilities or {}).get("bindings"))
+    bindings = known(capabilities, _bindings)
     context = facts | {"values": values}
     result = validation.copied(values)
     for place, parts in bindings.items():
@@ -264,6 +265,10 @@ def _field(what: str, path: tuple) -> str:
 
 
 # Bindings: {JSON Pointer: string template}, read into {pointer: [text or reference path]}
+
+
+def _bindings(capabilities: dict | None) -> dict[str, list]:
+    return _checked_bindings((capabilities or {}).get("bindings"))
 
 
 def _checked_bindings(bindings) -> dict[str, list]:

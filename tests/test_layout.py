@@ -12,7 +12,7 @@ from tests.program import ROOT, Program
 
 FLOORS = [
     "errors config tracing logs isolation supervision findings",
-    "fitting validation references pool database models prepared migrate process charts archives"
+    "lasting fitting validation references pool database models prepared migrate process charts archives"
     " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes"
     " readonly presence copies"
     " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",
