@@ -28,7 +28,9 @@ Errors = list[tuple[tuple, str]]  # [(path, message)], a path being keys and ind
 def parse_json(text: str | bytes):
     """The document in `text`. Raises ValueError with one sentence for what is not plain JSON."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        return _decode(text)
     except json.JSONDecodeError as e:
         raise ValueError(f"not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from None
     except UnicodeDecodeError:
@@ -41,6 +43,9 @@ def parse_json(text: str | bytes):
 
 def _refuse_constant(name: str):
     raise ValueError(f"{name} is no JSON number")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode  # json.loads makes one each time
 
 
 def from_text(schema: dict, text: str):
