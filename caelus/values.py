@@ -203,7 +203,7 @@ def final_values(
     both know `user` even where the chart does not get it.
     """
     given = user_values is not None and (user_values or takes_user_values(schema))
-    values = merge(defaults or {}, {"user": user_values} if given else {})
+    values = _merged(defaults or {}, {"user": user_values} if given else {})  # only read here
     bindings = known(capabilities, _bindings)
     context = facts | {"values": values}
     result = validation.copied(values)
