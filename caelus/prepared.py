@@ -90,7 +90,9 @@ class _Slot(peewee.Node):
 
     def __sql__(self, ctx):
         converter = self.column.db_value if self.column else ctx.state.converter
-        is_plain = _is_plain(getattr(converter, "__self__", None))
+        field = getattr(converter, "__self__", None)
+        # A row may stand for its id.
+        is_plain = _is_plain(field) and not isinstance(field, peewee.ForeignKeyField)
         return ctx.value(_Bound(self._name, None if is_plain else converter), False)
 
 
@@ -183,7 +185,7 @@ class _Part(NamedTuple):
 
 
 def _is_plain(field: peewee.Field | None) -> bool:
-    """Whether both drivers give and take its values as they are."""
+    """Whether both drivers give its values, and take them, as they are."""
     return type(field) in _PLAIN or isinstance(field, peewee.AutoField)
 
 

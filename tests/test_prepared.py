@@ -117,6 +117,18 @@ def test_a_missing_default_is_not_that_of_the_first_row(people):
         insert(row)
 
 
+@prepared
+def moved(id, product):
+    return Template.update(product=product).where(Template.id == id)
+
+
+def test_a_row_stands_for_its_id(people):
+    first, second = Product.create(name="First"), Product.create(name="Second")
+    insert(Template(product=first, chart_ref="r", chart_version="1"))
+    assert moved.run(id=1, product=second) == 1
+    assert Template.get_by_id(1).product_id == second.id
+
+
 def test_a_foreign_key_is_written_as_its_id(shop):
     from tests.test_deployments import NEW
 
