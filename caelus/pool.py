@@ -30,7 +30,7 @@ class Pool(PooledPostgresqlDatabase):
         self._notify_hooks(sql, values, started, None)
         return answer
 
-    def begin(self, isolation_level=None):
+    def begin(self):
         with peewee.__exception_wrapper__:
             self._kept().command(b"BEGIN")
 
@@ -115,7 +115,7 @@ class Statements:
         """What the server answers; Ctrl-C ends the wait for it. Raises psycopg.Error."""
         (result,) = self._connection.wait(generators.execute(self._line))
         if result.status not in GOOD:
-            raise errors.error_from_result(result)
+            raise errors.error_from_result(result, self._connection.info.encoding)
         return result
 
 
