@@ -219,8 +219,7 @@ def session():
 
 
 def hold() -> None:
-    """Keep the connection that this thread is lent from one session to the next, until
-    `give_back`."""
+    """Keep this thread's connection from one session to the next, until `give_back`."""
     _thread.holds = True
 
 
