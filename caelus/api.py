@@ -138,8 +138,8 @@ def _body(operation: Operation, req: falcon.Request) -> dict:
         raise Malformed(f"the body is {e}") from None
     if not isinstance(document, dict):
         raise Invalid(("body", "must be a JSON object"))
-    ignored = set(DOCUMENTS[operation.shows]["properties"]) - set(properties)
-    return {name: value for name, value in document.items() if name not in ignored}
+    shown = DOCUMENTS[operation.shows]["properties"]
+    return {n: value for n, value in document.items() if n in properties or n not in shown}
 
 
 class Redirect:

@@ -9,7 +9,7 @@ import json
 
 import peewee
 
-from caelus.database import locked
+from caelus.database import is_postgres, locked
 from caelus.errors import Unavailable
 from caelus.models import Audit, Event
 from caelus.prepared import insert, prepared
@@ -50,8 +50,11 @@ def append(event: Event) -> None:
     # found by `verify`, and must not stop all work meanwhile.
     event.id = max(ends.newest_id, ends.greatest or 0) + 1
     event.hash = digest(ends.newest_hash, event)
-    insert(event)
-    _go_on.run(ends=ends.id, id=event.id, hash=event.hash)
+    if is_postgres():  # where each statement is a way there and back
+        _append.run(ends=ends.id, **event.__data__)
+    else:
+        insert(event)
+        _go_on.run(ends=ends.id, id=event.id, hash=event.hash)
 
 
 def prune(at: datetime.datetime) -> int:
@@ -146,6 +149,13 @@ def _locked_ends():
     """With the greatest id of all events, `newest_id` or one that was slipped in, as `greatest`."""
     greatest = Event.select(peewee.fn.MAX(Event.id)).alias("greatest")
     return locked(Audit.select(Audit, greatest).order_by(Audit.id).limit(1))
+
+
+@prepared
+def _append(ends, **event):
+    """Both the event and the new end of the chain."""
+    added = peewee.CTE("added", Event.insert(event))
+    return _go_on.query(ends, event["id"], event["hash"]).with_cte(added)
 
 
 @prepared

@@ -36,7 +36,7 @@ SQLITE_PRAGMAS = {
 WAIT_SECONDS = 30  # of a writer for those of other processes, and as long for those of its own
 # SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
 _writer = threading.RLock()
-_thread = threading.local()  # .endings: what `before_commit` was given in the transaction
+_thread = threading.local()  # .endings: what `before_commit` was given in the transaction; .holds
 
 
 def connect(config: Config) -> None:
@@ -72,9 +72,19 @@ def sqlite_path(url: str) -> pathlib.Path:
     return pathlib.Path(path)
 
 
-def sqlite(path: pathlib.Path, **pragmas) -> peewee.SqliteDatabase:
+class Sqlite(peewee.SqliteDatabase):
+    def execute_kept(self, sql: str, values: list):
+        """As `execute_sql`, for SQL that comes again and again."""
+        started = time.perf_counter()
+        with peewee.__exception_wrapper__:
+            cursor = self.connection().execute(sql, values)
+        self._notify_hooks(sql, values, started, None)
+        return cursor
+
+
+def sqlite(path: pathlib.Path, **pragmas) -> Sqlite:
     # IMMEDIATE: a transaction that reads first and writes later can't be refused half-way.
-    return peewee.SqliteDatabase(
+    return Sqlite(
         str(path), timeout=WAIT_SECONDS, lock_type="IMMEDIATE", pragmas=SQLITE_PRAGMAS | pragmas
     )
 
@@ -86,15 +96,15 @@ def postgres(url: str, connections: int):
             "the database URL must begin with sqlite:/// or postgresql://; "
             "see CAELUS_DATABASE_URL in the README"
         )
-    from caelus.pool import Pool  # SQLite has no need of it
-
-    if peewee.psycopg is None and peewee.psycopg2 is None:
+    if peewee.psycopg is None:
         raise ConfigError(
             "Postgres needs its driver; install Caelus as a Python package, "
             "with: pip install 'caelus[postgres]'"
         )
     if url.partition("?")[0].count("@") > 1:
         raise ConfigError(UNREADABLE)
+    from caelus.pool import Pool  # SQLite has no need of it
+
     # The driver would try for more than two minutes to reach a host that does not answer.
     patience = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
     return Pool(
@@ -184,7 +194,7 @@ def clock(opened: peewee.Database | None = None) -> datetime.datetime:
 
 @contextlib.contextmanager
 def session():
-    """Work on the database in this thread, then hand a pooled connection back.
+    """Work on the database in this thread, then hand a pooled connection back, unless it is held.
 
     Raises Unavailable where the database can't be reached, is locked for too long or is damaged.
     """
@@ -204,8 +214,19 @@ def session():
         reason = str(first).partition("\n")[0]
         raise Unavailable(f"the database does not work: {reason}") from e
     finally:
-        if is_postgres() and not database.is_closed():
-            database.close()
+        if not getattr(_thread, "holds", False):
+            give_back()
+
+
+def hold() -> None:
+    """Keep this thread's connection from one session to the next, until `give_back`."""
+    _thread.holds = True
+
+
+def give_back() -> None:
+    _thread.holds = False
+    if is_postgres() and not database.is_closed():
+        database.close()
 
 
 def _first(error: BaseException) -> peewee.DatabaseError:

@@ -27,6 +27,7 @@ from caelus.models import (
 )
 from caelus.prepared import insert, prepared
 
+_TAIL = string.digits + string.ascii_lowercase
 Desired = Template.alias("desired")
 Applied = Template.alias("applied")
 
@@ -269,7 +270,8 @@ def new_uid(product_name: str, email: str) -> str:
     import secrets  # it loads OpenSSL, which only this needs
 
     slugs = "-".join(filter(None, (_slug(product_name), _slug(email))))
-    tail = "".join(secrets.choice(string.digits + string.ascii_lowercase) for _ in range(6))
+    number = secrets.randbelow(len(_TAIL) ** 6)  # at once: each is a call of the system
+    tail = "".join(_TAIL[number // len(_TAIL) ** place % len(_TAIL)] for place in range(6))
     return f"{slugs[:46].rstrip('-') or 'dep'}-{tail}"
 
 

@@ -9,7 +9,7 @@ import logging
 
 from caelus import access, documents, events, jobs, tracing, validation
 from caelus.actors import Actor
-from caelus.database import session, transaction
+from caelus.database import give_back, session, transaction
 from caelus.errors import Invalid
 from caelus.operation import Operation, whole_id
 
@@ -30,6 +30,8 @@ def dispatch(operation: Operation, actor: Actor, arguments: dict, dry_run: bool 
     given = dict(arguments)
     ids = {name: whole_id(name.removesuffix("_id"), given.pop(name)) for name in operation.ids}
     _check(operation, given)
+    if operation.before is not dict:
+        give_back()  # what may take long needs no connection
     ready = operation.before(**ids, **given)
     with session():
         if not operation.changes:

@@ -199,7 +199,11 @@ def outcome(row: Deployment) -> dict:
 
 def time(value: datetime.datetime | None) -> str | None:
     """ISO 8601 in UTC, with Z; microseconds always, so that it sorts as text."""
-    return value and f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    # isoformat takes three times as long.
+    return value and "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (
+        *(value.year, value.month, value.day),
+        *(value.hour, value.minute, value.second, value.microsecond),
+    )
 
 
 def _product(row: Product) -> dict:

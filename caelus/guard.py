@@ -2,6 +2,7 @@
 which host, from which page, by whom, and what browsers are told.
 """
 
+import functools
 import ipaddress
 import json
 import logging
@@ -22,6 +23,7 @@ ASSETS = ("/docs/assets/swagger_bundle.js", "/docs/assets/swagger_style.css")
 OPEN = ("/", "/healthz", "/readyz", "/docs", "/docs/start.js", *ASSETS, "/logout")  # to everybody
 PROBES = ("/healthz", "/readyz")  # a kubelet asks by address
 SAFE = ("GET", "HEAD", "OPTIONS")
+HOSTS = 64  # that are known to be allowed or not; each may be as long as a header
 PORT = re.compile(r":\d*$")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -41,6 +43,8 @@ class Guard:
         self._headers = headers(settings)
         self._refusals = Refusals()
         self._arrivals = Arrivals()
+        own = functools.partial(_is_own_host, tuple(_allowed_hosts(settings)))
+        self._is_own_host = functools.lru_cache(HOSTS)(own)
 
     def process_request(self, req, resp):
         req.context.actor = None
@@ -95,8 +99,7 @@ class Guard:
 
     def _check_host(self, req) -> None:
         host = req.get_header("Host", default="localhost")
-        name = PORT.sub("", host).lower()
-        if not any(_fits(name, allowed) for allowed in _allowed_hosts(self._settings)):
+        if not self._is_own_host(host):
             # A name that was made to point here: its pages would be of the same origin.
             raise Forbidden(
                 f"requests to the host {printable(host)} are refused; "
@@ -145,6 +148,11 @@ def _allowed_hosts(settings: Config):
     yield PORT.sub("", settings.base_url.partition("://")[2]).lower()
     if settings.host in ("0.0.0.0", "::"):
         yield "address"
+
+
+def _is_own_host(allowed: tuple[str, ...], host: str) -> bool:
+    name = PORT.sub("", host).lower()
+    return any(_fits(name, one) for one in allowed)
 
 
 def _fits(name: str, allowed: str) -> bool:

@@ -98,10 +98,13 @@ def first(deployment_id: int) -> Job:
 
 
 def _add(deployment_id: int, reason: str) -> Job:
-    at = _tell()
-    job = Job(deployment=deployment_id, reason=reason, run_after=at, created_at=at, updated_at=at)
-    job.request_id = tracing.present().request_id
-    insert(job)
+    new = {"deployment": deployment_id, "reason": reason}
+    new["request_id"] = tracing.present().request_id
+    if is_postgres():
+        job = _told.first(**new)
+    else:
+        at = clock()
+        insert(job := Job(run_after=at, created_at=at, updated_at=at, **new))
     _log("job %d (%s) of deployment %d queued", job.id, reason, deployment_id)
     return job
 
@@ -260,6 +263,14 @@ def _page(status, deployment_id, limit, after, before):
 @prepared
 def _open(deployment_id):
     return locked(Job.select().where(Job.deployment == deployment_id, Job.status.in_(OPEN)))
+
+
+@prepared
+def _told(**new):
+    """The job's insertion on Postgres, which tells all processes of it, as `_tell`."""
+    times = dict.fromkeys((Job.run_after, Job.created_at, Job.updated_at), CLOCK)
+    told = peewee.fn.pg_notify(CHANNEL, "").alias("told")
+    return Job.insert(times, **new).returning(Job, told)
 
 
 @prepared

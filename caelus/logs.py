@@ -1,9 +1,11 @@
 """The log on stderr: one line for one event, coloured on a terminal, or a JSON object."""
 
 import datetime
+import functools
 import json
 import logging
 import sys
+import time
 
 from caelus import config, tracing
 
@@ -27,13 +29,20 @@ class LineFormatter(logging.Formatter):
     """The request's id is at the end of a line, in brackets."""
 
     def __init__(self):
-        super().__init__("%(asctime)s | %(level)s | %(name)s | %(line)s", "%Y-%m-%d %H:%M:%S")
+        super().__init__()
+        self._levels = {level: coloured(f"{level:<8}", level) for level in COLOURS}
 
-    def formatMessage(self, record):
+    def format(self, record):
         request_id = tracing.present().request_id
-        record.level = coloured(f"{record.levelname:<8}", record.levelname)
-        record.line = one_line(record.message) + (f" [{request_id}]" if request_id else "")
-        return super().formatMessage(record)
+        level = self._levels.get(record.levelname, record.levelname)
+        line = f"{_second(int(record.created))} | {level} | {record.name} | "
+        line += one_line(record.getMessage()) + (f" [{request_id}]" if request_id else "")
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+@functools.lru_cache(1)
+def _second(at: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 class JsonFormatter(logging.Formatter):
@@ -54,6 +63,9 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(told)
 
 
+# What no line tells, and each would be made to find out.
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 FORMATS = {"text": LineFormatter, "json": JsonFormatter}
 
 

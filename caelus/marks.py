@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from caelus import references, validation
 from caelus.errors import Conflict
+from caelus.lasting import known
 from caelus.references import Part
 from caelus.validation import BoundedPatterns
 
@@ -27,8 +28,10 @@ def secret_places(schema: dict | None, document) -> set[str]:
 
     Raises Conflict for a schema that can't be followed.
     """
+    if not known(schema, _marks_any):
+        return set()
     found, seen = set(), set()
-    todo = [("", document, references.opened(schema))] if schema is not None else []
+    todo = [("", document, references.opened(schema))]
     while todo:
         place, value, part = todo.pop()
         contents = part.contents
@@ -62,6 +65,10 @@ def generated_places(schema: dict | None) -> dict[str, int]:
 
     Raises Conflict, with the place named, for a `generate` that can't be followed.
     """
+    return known(schema, _all_generated)
+
+
+def _all_generated(schema: dict | None) -> dict[str, int]:
     if schema is None or '"generate"' not in validation.compact(schema):
         return {}
     return dict(_generating(schema))
@@ -102,6 +109,12 @@ def outermost(places: set[str]) -> set[str]:
 
 
 # One schema's parts
+
+
+def _marks_any(schema: dict | None) -> bool:
+    """Whether anything in the schema may be what `_is_marked` looks for."""
+    text = validation.compact(schema)
+    return '"writeOnly":true' in text or '"format":"password"' in text
 
 
 def _is_marked(contents: dict) -> bool:

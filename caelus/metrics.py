@@ -38,6 +38,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self._series: dict[tuple, tuple] = {}  # the library takes long to find them
         build = {"version": __version__, "python": platform.python_version()}
         about = "The Caelus that answers."
         prometheus_client.Info("caelus_build", about, registry=self._registry).info(build)
@@ -46,9 +47,16 @@ class Metrics:
 
     def count(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Note a request; `route` is a template, None for what was refused before it had one."""
-        method, route = method if method in METHODS else "other", route or "none"
-        self._requests.labels(method, route, str(status)).inc()
-        self._durations.labels(method, route).observe(seconds)
+        key = method if method in METHODS else "other", route or "none", status
+        if key not in self._series:
+            self._series[key] = self._of(*key)
+        requests, durations = self._series[key]
+        requests.inc()
+        durations.observe(seconds)
+
+    def _of(self, method: str, route: str, status: int) -> tuple:
+        durations = self._durations.labels(method, route)
+        return self._requests.labels(method, route, str(status)), durations
 
     def on_get(self, req, resp):
         actor = req.context.actor

@@ -7,6 +7,7 @@ import json
 import peewee
 
 from caelus.database import database
+from caelus.lasting import Lasting
 from caelus.validation import compact
 
 PROVISIONING, READY, ERROR, DELETING, DELETED = DEPLOYMENT_STATUSES = (
@@ -42,8 +43,8 @@ class Utc(peewee.DateTimeField):
         return value and value.astimezone(datetime.UTC).replace(tzinfo=None)
 
     def python_value(self, value):
-        if isinstance(value, str):  # SQLite's
-            value = datetime.datetime.fromisoformat(value)
+        if isinstance(value, str):  # SQLite's; five times as fast as parsed without the zone
+            return datetime.datetime.fromisoformat(f"{value}+00:00")
         return value and value.replace(tzinfo=datetime.UTC)
 
 
@@ -68,7 +69,8 @@ class Shared(Json):
 
 @functools.lru_cache(maxsize=64)
 def _shared(text: str):
-    return json.loads(text)
+    document = json.loads(text)
+    return Lasting(document) if isinstance(document, dict) else document
 
 
 class Row(peewee.Model):

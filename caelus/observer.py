@@ -2,7 +2,7 @@
 
 import time
 
-from caelus import peers, tracing
+from caelus import database, peers, tracing
 from caelus.config import Config
 from caelus.metrics import Metrics
 
@@ -20,11 +20,13 @@ class Observer:
         req.context.begun = time.perf_counter()
         req.context.peer = peer = peers.of(req, self._settings)
         tracing.start(_request_id(req, peer))
+        database.hold()
 
     def process_response(self, req, resp, resource, req_succeeded):
         resp.set_header(HEADER, tracing.present().request_id)
         seconds = time.perf_counter() - req.context.begun
         self._metrics.count(req.method, req.uri_template, resp.status_code, seconds)
+        database.give_back()
         tracing.start(None)  # this thread's next lines are another's
 
 

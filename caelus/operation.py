@@ -1,6 +1,7 @@
 """What one row of the table of operations says."""
 
 import enum
+import functools
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -43,16 +44,16 @@ class Operation(NamedTuple):
 
     @property
     def method(self) -> str:
-        return self.route.partition(" ")[0]
+        return _read(self.route)[0]
 
     @property
     def path(self) -> str:
-        return self.route.partition(" ")[2]
+        return _read(self.route)[1]
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> tuple[str, ...]:
         """The names of the ids in the path, in order."""
-        return re.findall(r"{(\w+)}", self.path)
+        return _read(self.route)[2]
 
     @property
     def changes(self) -> bool:
@@ -61,6 +62,13 @@ class Operation(NamedTuple):
     @property
     def summary(self) -> str:
         return self.usage.strip().partition("\n")[0]
+
+
+@functools.cache
+def _read(route: str) -> tuple[str, str, tuple[str, ...]]:
+    """The method, the path and the names of its ids."""
+    method, _, path = route.partition(" ")
+    return method, path, tuple(re.findall(r"{(\w+)}", path))
 
 
 def whole_id(what: str, text: str) -> int:

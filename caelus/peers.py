@@ -1,5 +1,6 @@
 """Who is at the other end of a connection: a client, or a proxy that speaks for one."""
 
+import functools
 import ipaddress
 import re
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import falcon
 from caelus.config import Config
 
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d{1,5})?|([^:]*):\d{1,5}")
-FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded")
+KNOWN = 256  # addresses that are kept as read
 
 
 class Peer(NamedTuple):
@@ -23,7 +24,7 @@ def of(req: falcon.Request, settings: Config) -> Peer:
     """The peer of this request; headers that only a trusted proxy may send are gone afterwards."""
     direct = _address(req.env.get("REMOTE_ADDR"))
     if not _is_trusted(direct, settings):
-        is_relaying = any(req.get_header(name) is not None for name in FORWARDED)
+        is_relaying = any(key in req.env for key in FORWARDED)
         _strip(req, settings)
         return Peer(str(direct or "unknown"), req.scheme, False, is_relaying)
     scheme = (req.get_header("X-Forwarded-Proto") or "").strip().lower()
@@ -63,6 +64,7 @@ def _is_trusted(address, settings: Config) -> bool:
     return address is not None and any(address in net for net in settings.trusted_proxies)
 
 
+@functools.lru_cache(KNOWN)
 def _address(text: str | None):
     """The IP address in `text`, an IPv4 one inside IPv6 as itself; None where there is none."""
     try:
@@ -73,5 +75,17 @@ def _address(text: str | None):
 
 
 def _strip(req: falcon.Request, settings: Config) -> None:
-    for name in (*FORWARDED, settings.auth_header or "X-Forwarded-For"):
-        req.env.pop("HTTP_" + name.upper().replace("-", "_"), None)
+    for key in FORWARDED:
+        req.env.pop(key, None)
+    if settings.auth_header:
+        req.env.pop(_key(settings.auth_header), None)
+
+
+def _key(header: str) -> str:
+    """Under what WSGI has a header."""
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+FORWARDED = tuple(
+    map(_key, ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded"))
+)

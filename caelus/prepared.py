@@ -5,6 +5,7 @@ SQL, so nothing else may differ from call to call: no clock, no setting, no bran
 """
 
 import functools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import peewee
@@ -43,7 +44,8 @@ class Prepared:
         return self._plan(values).execute(values).fetchone()
 
     def _plan(self, values: dict) -> "_Plan":
-        key = (is_postgres(), *((name, value is None) for name, value in values.items()))
+        missing = [name for name, value in values.items() if value is None]
+        key = is_postgres(), tuple(values), tuple(missing)
         if key not in self._plans:
             slots = {n: None if v is None else _Slot(n) for n, v in values.items()}
             self._plans[key] = _Plan(self.query(**slots))
@@ -72,14 +74,11 @@ def _insertion(model: type[peewee.Model]) -> Prepared:
 
 
 class _Bound(NamedTuple):
-    """A parameter of kept SQL: which argument it is, and how its column writes that."""
+    """A parameter of kept SQL: which argument it is, and how its column writes that, if otherwise
+    than it is."""
 
     name: str
-    converter: object
-
-    def of(self, values: dict):
-        value = values[self.name]
-        return self.converter(value) if self.converter else value
+    converter: Callable | None
 
 
 class _Slot(peewee.Node):
@@ -91,24 +90,33 @@ class _Slot(peewee.Node):
 
     def __sql__(self, ctx):
         converter = self.column.db_value if self.column else ctx.state.converter
-        return ctx.value(_Bound(self._name, converter), False)
+        field = getattr(converter, "__self__", None)
+        # A row may stand for its id.
+        is_plain = _is_plain(field) and not isinstance(field, peewee.ForeignKeyField)
+        return ctx.value(_Bound(self._name, None if is_plain else converter), False)
 
 
 class _Plan:
     """The SQL of one query, and how its rows become objects."""
 
     def __init__(self, query: peewee.BaseQuery):
-        written = getattr(query, "_update", None) or getattr(query, "_insert", None) or {}
-        for column, value in written.items():
+        for column, value in _written(query):
             if isinstance(value, _Slot):
                 value.column = column
         self._query = query
-        self._sql, self._parameters = query.sql()
+        self._sql, parameters = query.sql()
+        self._parameters = [
+            (p.name, p.converter, None) if isinstance(p, _Bound) else (None, None, p)
+            for p in parameters
+        ]
         self._parts: list[_Part] = []
 
     def execute(self, values: dict):
-        given = [p.of(values) if isinstance(p, _Bound) else p for p in self._parameters]
-        return database.execute_sql(self._sql, given)
+        given = [
+            constant if name is None else converter(values[name]) if converter else values[name]
+            for name, converter, constant in self._parameters
+        ]
+        return database.obj.execute_kept(self._sql, given)
 
     def objects(self, cursor) -> list:
         self._parts = self._parts or _parts(self._query, cursor)
@@ -125,6 +133,13 @@ class _Plan:
         return made[0]
 
 
+def _written(query: peewee.BaseQuery) -> Iterator[tuple]:
+    """The columns that it writes, and what to them; those of its own parts first."""
+    for part in getattr(query, "_cte_list", None) or ():
+        yield from _written(part._query)
+    yield from (getattr(query, "_update", None) or getattr(query, "_insert", None) or {}).items()
+
+
 # From rows to objects: what peewee does itself, but looked up once instead of for each row
 
 
@@ -133,32 +148,33 @@ class _Part(NamedTuple):
 
     number: int
     model: type[peewee.Model]
-    columns: list[tuple]  # (place in the row, name, converter or None)
+    places: list[int]  # of its columns in the row
+    names: list[str]
+    converters: list[tuple]  # (name, converter) of those that the drivers do not give as wanted
+    others: list[str]  # names that are no fields of the model
     owner: int | None = None
     attribute: str = ""
 
     def made(self, row: tuple, known: dict):
         """The object, None where an outer join has found none."""
-        place, name, _ = self.columns[0]
-        key = (self.number, row[place]) if name == "id" else None
-        if key is None:
+        if self.names[0] != "id":
             return self._new(row)
+        key = self.number, row[self.places[0]]
         if key not in known:
             known[key] = self._new(row)
         return known[key]
 
     def _new(self, row: tuple):
-        if self.owner is not None and all(row[place] is None for place, *_ in self.columns):
+        found = dict(zip(self.names, [row[place] for place in self.places], strict=True))
+        if self.owner is not None and all(value is None for value in found.values()):
             return None
-        one = self.model(__no_default__=True)
-        for place, name, converter in self.columns:
-            value = row[place]
-            if converter is not None and value is not None:
-                value = converter(value)
-            if name in self.model._meta.fields:
-                one.__data__[name] = value
-            else:
-                setattr(one, name, value)
+        for name, converter in self.converters:
+            if found[name] is not None:
+                found[name] = converter(found[name])
+        one = object.__new__(self.model)  # and what peewee's own __init__ would do
+        one.__data__, one._dirty, one.__rel__ = found, set(), {}
+        for name in self.others:
+            setattr(one, name, found.pop(name))
         return one
 
     def attach(self, owner: peewee.Model, one) -> None:
@@ -169,7 +185,7 @@ class _Part(NamedTuple):
 
 
 def _is_plain(field: peewee.Field | None) -> bool:
-    """Whether both drivers give its values as they are to be."""
+    """Whether both drivers give its values, and take them, as they are."""
     return type(field) in _PLAIN or isinstance(field, peewee.AutoField)
 
 
@@ -178,15 +194,25 @@ def _parts(query: peewee.BaseQuery, cursor) -> list[_Part]:
     shape = query._get_cursor_wrapper(cursor)
     shape.initialize()
     keys = getattr(shape, "column_keys", [shape.model] * shape.ncols)  # without joins: one model
-    columns: dict[object, list[tuple]] = {}
+    columns: dict[object, list[int]] = {}
     for place, key in enumerate(keys):
-        converter = None if _is_plain(shape.fields[place]) else shape.converters[place]
-        columns.setdefault(key, []).append((place, shape.columns[place], converter))
-    found = {shape.model: _Part(0, shape.model, columns[shape.model])}
+        columns.setdefault(key, []).append(place)
+    found = {shape.model: _part(0, shape.model, shape, columns[shape.model])}
     joins = list(getattr(shape, "src_to_dest", ()))
     while joins:
         source, attribute, key, *_ = join = next(j for j in joins if j[0] in found)
         joins.remove(join)
         model, owner = shape.key_to_constructor[key][0], found[source].number
-        found[key] = _Part(len(found), model, columns[key], owner, attribute)
+        found[key] = _part(len(found), model, shape, columns[key], owner, attribute)
     return list(found.values())
+
+
+def _part(number: int, model, shape, places: list[int], *above) -> _Part:
+    names = [shape.columns[place] for place in places]
+    converters = [
+        (shape.columns[place], shape.converters[place])
+        for place in places
+        if shape.converters[place] and not _is_plain(shape.fields[place])
+    ]
+    others = [name for name in names if name not in model._meta.fields]
+    return _Part(number, model, places, names, converters, others, *above)

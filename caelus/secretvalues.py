@@ -93,7 +93,9 @@ def plain_values(deployment: Deployment) -> tuple[dict, dict | None]:
     """
     template, secrets = deployment.desired_template, secrets_of(deployment)
     generated = marks.with_generated(_fitting(template.values_schema_json, secrets.generated))
-    defaults = _restored(template.default_values_json or {}, opened(template) or {})
+    defaults = template.default_values_json or {}
+    if own := opened(template):
+        defaults = _restored(defaults, own)
     user = _restored(_rooted(deployment.user_values_json), secrets.given).get("user")
     if user is not None:
         user = values.merge(generated.get("user", {}), user)

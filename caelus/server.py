@@ -12,7 +12,7 @@ from waitress import wasyncore
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 
 from caelus import database, observer, supervision, tracing, validation
 from caelus.api import create_app
@@ -28,6 +28,7 @@ OTHER_FILES = 100  # the database's, those of helm and kubectl, and so on
 ROOM = 50  # connections that are ended at once when there are that many
 MAX_HEADER_BYTES = 32 * 1024
 MAX_DROPPED_BYTES = 64 * validation.MAX_BYTES  # of a body that is too large; then the line is cut
+SEND_BYTES = 64 * 1024  # of an answer that is sent while more of it is made
 ARRIVE_SECONDS = 60  # for a whole request to arrive, and for a kept connection to be used again
 SEND_SECONDS = 120  # for a client to take its answer
 
@@ -47,6 +48,15 @@ class ProblemTask(ErrorTask):
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
+
+
+class Task(WSGITask):
+    """Sends a small answer at once; waitress would send its head first, and then its body."""
+
+    def finish(self):
+        super().finish()
+        with self.channel.outbuf_lock:
+            self.channel._flush_exception(self.channel._flush_some, do_close=False)
 
 
 class Body(OverflowableBuffer):
@@ -73,6 +83,7 @@ class Channel(HTTPChannel):
     """
 
     error_task_class = ProblemTask
+    task_class = Task
     parser_class = Parser
     headers: dict[str, str]  # of every answer
 
@@ -110,8 +121,8 @@ class Channel(HTTPChannel):
 class Server:
     """The app at one address.
 
-    It steps waitress 3.0's own loop, to end it cleanly and to drop slow clients: `Body`, `Parser`,
-    `Channel`, `_step`, `_drain` and `_busy` are what another version may want otherwise.
+    It steps waitress 3.0's own loop, to end it cleanly and to drop slow clients: `Task`, `Body`,
+    `Parser`, `Channel`, `_step`, `_drain` and `_busy` are what another version may want otherwise.
     """
 
     def __init__(self, settings: Config):
@@ -133,6 +144,7 @@ class Server:
             outbuf_high_watermark=2**40,  # a whole answer: its thread does not wait for the client
             clear_untrusted_proxy_headers=False,  # the app does, of all that it believes
         )
+        self._server.adj.send_bytes = SEND_BYTES  # not given above, which would warn of it
         own = {"headers": headers(settings)}
         self._server.channel_class = type("Channel", (Channel,), own)
         self._next_look = 0.0

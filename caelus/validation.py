@@ -10,10 +10,11 @@ import itertools
 import json
 import re
 
-from caelus import patterns
+from caelus import fitting, patterns
 from caelus.errors import Conflict, Invalid, TooLarge
+from caelus.lasting import known
 
-NEWEST_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+NEWEST_DRAFT = fitting.NEWEST_DRAFT
 # What many charts say: whichever draft is the newest.
 UNSAID_DRAFT = "json-schema.org/schema"
 MAX_BYTES = 1024 * 1024
@@ -27,7 +28,9 @@ Errors = list[tuple[tuple, str]]  # [(path, message)], a path being keys and ind
 def parse_json(text: str | bytes):
     """The document in `text`. Raises ValueError with one sentence for what is not plain JSON."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        return _decode(text)
     except json.JSONDecodeError as e:
         raise ValueError(f"not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from None
     except UnicodeDecodeError:
@@ -40,6 +43,9 @@ def parse_json(text: str | bytes):
 
 def _refuse_constant(name: str):
     raise ValueError(f"{name} is no JSON number")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode  # json.loads makes one each time
 
 
 def from_text(schema: dict, text: str):
@@ -81,7 +87,7 @@ def _unstorable(value) -> str | None:
     if isinstance(value, str):
         if "\0" in value:
             return "must not hold a NUL character"
-        if any("\ud800" <= c <= "\udfff" for c in value):
+        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
             return "must not hold a lone surrogate"
     elif isinstance(value, int) and abs(value) >= 2**63:
         return "must fit into 64 bits"
@@ -131,29 +137,19 @@ def printable(text: str, most: int = 100) -> str:
 
 @functools.lru_cache(maxsize=1)
 def input_formats():
-    """The formats of Caelus's own input schemas; all of them match the whole string."""
+    """The formats of Caelus's own input schemas, for jsonschema."""
     import jsonschema
 
     checker = jsonschema.FormatChecker(formats=())
-    label = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-    for name, longest, pattern in (
-        ("hostname", 253, rf"(?ai)(?!\d+(\.\d+){{3}}$){label}(\.{label})*"),
-        ("email", 254, r"[^@{}\s\x00-\x1f\x7f]+@[^@{}\s\x00-\x1f\x7f]+"),
-        ("pod", 253, r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"),
-        ("word", 1000, r"[^-\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*"),
-    ):
-        checker.checks(name)(functools.partial(_matches, re.compile(pattern), longest))
+    for name, matches in fitting.FORMATS.items():
+        checker.checks(name)(matches)
     return checker
-
-
-def _matches(pattern: re.Pattern, longest: int, value) -> bool:
-    return not isinstance(value, str) or (
-        len(value.encode()) <= longest and pattern.fullmatch(value) is not None
-    )
 
 
 def input_errors(schema: dict, document) -> Errors:
     """What is wrong with a request against one of Caelus's own input schemas."""
+    if fitting.fits_input(schema, document):
+        return []
     return _collect(_input_validator(schema).iter_errors(document))
 
 
@@ -177,10 +173,12 @@ def schema_errors(schema: dict, document, within=(), rules=None) -> Errors:
     Only of the kinds (JSON Schema keywords) in `rules`, if given. Raises Conflict where the
     schema can't be evaluated.
     """
+    part = functools.reduce(lambda node, key: node[key], within, schema)
+    if fitting.fits(part, document):
+        return []
     from referencing.exceptions import NoSuchResource, Unresolvable
 
-    validator = _validator(schema)
-    part = functools.reduce(lambda node, key: node[key], within, schema)
+    validator = known(schema, _validator)
     try:
         # Not descend for the top: it would go by `$schema` again.
         errors = validator.descend(document, part) if within else validator.iter_errors(document)

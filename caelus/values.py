@@ -7,6 +7,7 @@ import re
 
 from caelus import bindings, marks, policies, references, validation
 from caelus.errors import BadValues, Conflict
+from caelus.lasting import known
 from caelus.policies import policy
 
 # Rules that more values can't satisfy: merging adds and replaces, it never takes away. What is
@@ -141,8 +142,8 @@ def final_values(
     both know `user` even where the chart does not get it.
     """
     given = user_values is not None and (user_values or takes_user_values(schema))
-    values = merge(defaults or {}, {"user": user_values} if given else {})
-    result = bindings.laid_on(values, bindings.checked(capabilities), facts)
+    values = _merged(defaults or {}, {"user": user_values} if given else {})  # only read here
+    result = bindings.laid_on(values, known(capabilities, bindings.checked), facts)
     if schema is not None:
         _refuse("values", validation.schema_errors(schema, result), schema, result)
     if policy(capabilities, "user_values") == "bindings_only":

@@ -6,6 +6,7 @@ import re
 
 import yaml
 
+from caelus.lasting import Lasting
 from caelus.validation import MAX_DEPTH, MAX_NODES
 
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
@@ -53,6 +54,8 @@ class Dumper(_Dumper):
     def ignore_aliases(self, data):
         return True
 
+
+Dumper.add_representer(Lasting, Dumper.represent_dict)
 
 for _name, _pattern in _NUMBERS:
     for _class in (Loader, Dumper):  # the Dumper quotes a text that would read as a number

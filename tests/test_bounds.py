@@ -111,6 +111,17 @@ def test_a_connection_that_is_used_stays(address):
     assert connection.sock.getsockname()[1] == port
 
 
+def test_a_small_answer_is_sent_in_one_piece(address, monkeypatch):
+    sent, send = [], server.Channel.send
+    monkeypatch.setattr(
+        server.Channel,
+        "send",
+        lambda self, *given, **o: sent.append(given) or send(self, *given, **o),
+    )
+    assert [ask(address, path)[0] for path in ("/products", "/nowhere")] == [200, 404]
+    assert len(sent) == 2
+
+
 def test_a_handler_that_takes_long_is_not_dropped(address, monkeypatch):
     """It is not the client who is slow."""
     find = database.page

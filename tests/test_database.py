@@ -9,7 +9,10 @@ import psycopg
 import pytest
 
 from caelus import config, database, pool, startup
+from caelus.actors import OPERATOR
+from caelus.dispatch import dispatch
 from caelus.errors import Unavailable
+from caelus.operations import BY_COMMAND
 
 
 def test_writers_wait_for_another_process_together_not_one_after_the_other(tmp_path, monkeypatch):
@@ -58,3 +61,36 @@ def test_one_that_is_gone_while_it_is_in_use_is_told_of_once(rest, settings, mon
     assert rest("list-users").ok
     end_all_others(settings.database_url)
     assert [rest("list-users").code for _ in range(2)] == [503, 200]
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize(("id", "code"), [(1, 200), (99, 404), ("x", 404)])
+def test_a_request_is_lent_one_connection_and_gives_it_back(shop, monkeypatch, id, code):
+    given_back, check = [], pool.Pool._can_reuse
+    monkeypatch.setattr(
+        pool.Pool, "_can_reuse", lambda self, one: given_back.append(one) or check(self, one)
+    )
+    assert shop("get-user", user_id=id).code == code
+    assert len(given_back) == 1
+    assert database.database.is_closed()
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_what_may_take_long_before_a_transaction_holds_no_connection(shop):
+    held = []
+
+    def look(**given):
+        held.append(not database.database.is_closed())
+        return given
+
+    operation = BY_COMMAND["create-user"]
+    database.hold()
+    try:
+        with database.session():
+            database.database.connection()
+        for before in (look, dict):
+            given = {"email": f"{before.__name__}@example.org"}
+            dispatch(operation._replace(before=before), OPERATOR, given)
+    finally:
+        database.give_back()
+    assert held == [False]

@@ -12,7 +12,8 @@ from tests.program import ROOT, Program
 
 FLOORS = [
     "errors settings parsing config tracing logs isolation supervision findings",
-    "patterns validation references pool database models prepared migrate process charts archives"
+    "lasting fitting patterns validation references pool database models prepared migrate process"
+    " charts archives"
     " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes"
     " readonly presence copies"
     " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",

@@ -5,7 +5,8 @@ import datetime
 import peewee
 import pytest
 
-from caelus.database import database, session, transaction
+from caelus.database import database, is_postgres, session, transaction
+from caelus.errors import Unavailable
 from caelus.models import Job, Product, Template, User, now
 from caelus.prepared import insert, prepared
 
@@ -116,8 +117,64 @@ def test_a_missing_default_is_not_that_of_the_first_row(people):
         insert(row)
 
 
+@prepared
+def moved(id, product):
+    return Template.update(product=product).where(Template.id == id)
+
+
+def test_a_row_stands_for_its_id(people):
+    first, second = Product.create(name="First"), Product.create(name="Second")
+    insert(Template(product=first, chart_ref="r", chart_version="1"))
+    assert moved.run(id=1, product=second) == 1
+    assert Template.get_by_id(1).product_id == second.id
+
+
 def test_a_foreign_key_is_written_as_its_id(shop):
     from tests.test_deployments import NEW
 
     assert shop("create-deployment", **NEW).ok
     assert Job.get_by_id(1).deployment_id == 1
+
+
+@pytest.fixture
+def on_postgres(settings):
+    if not is_postgres():
+        pytest.skip("only Postgres is asked to keep statements")
+    with session():
+        yield database.obj
+
+
+def test_postgres_prepares_a_statement_once_for_a_connection(on_postgres):
+    with session():
+        for email in ("ada", "eve", "ada"):
+            by.all(email=email, at=None)
+        kept = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%%users%%'"
+        (one,) = database.execute_sql(kept).fetchall()
+    assert "= $1" in one[0]
+
+
+def test_a_statement_is_good_after_a_transaction_that_failed(on_postgres):
+    with session():
+        with pytest.raises(peewee.IntegrityError, match="unique"), transaction():
+            for _ in range(2):
+                insert(User(email="ada", email_key="ada"))
+        insert(User(email="eve", email_key="eve"))
+        assert emails(by.all(email=None, at=None)) == ["eve"]
+
+
+def test_a_per_cent_sign_in_kept_sql_is_itself(on_postgres):
+    with session():
+        answer = on_postgres.execute_kept("SELECT 7 %% 4, %s || '%%'", ["5"])
+        assert answer.fetchone() == (3, "5%")
+
+
+def test_a_statement_is_prepared_anew_where_the_connection_was_lost(on_postgres):
+    def backend() -> int:
+        return on_postgres.execute_kept("SELECT pg_backend_pid()", []).fetchone()[0]
+
+    with session():
+        before = backend()
+    with pytest.raises(Unavailable), session():
+        on_postgres.execute_kept("SELECT pg_terminate_backend(pg_backend_pid())", [])
+    with session():
+        assert backend() != before
