@@ -148,4 +148,4 @@ def test_what_was_typed_into_a_filter_is_kept(admin):
     answer = admin.get("/jobs", deployment_id="one", status="failed")
     read = Read(answer)
     assert read.with_id("deployment_id")["value"] == "one"
-    assert "<option selected>failed" in answer.text
+    assert '<option value="failed" selected>Failed' in answer.text
