@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import re
+import secrets
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from bench import place, tools
+from bench import cluster, place, tools
 from bench.report import Row, ratio
 from caelus import config, database, fence
 from caelus.actors import OPERATOR
@@ -27,6 +28,7 @@ from tests.tools import HELM_MAJORS
 
 CHART = place.ROOT / "tests" / "charts" / "app"
 PARALLEL, TURNS = 2, 3
+RUN = secrets.token_hex(3)
 
 
 class Calls(logging.Handler):
@@ -70,17 +72,32 @@ def measure(quick: bool) -> dict[str, list[Row]]:
 
 
 def _with_helm(real: dict[str, str], count: int) -> list[Row]:
-    with tempfile.TemporaryDirectory() as home, place.databases("sqlite") as urls:
-        kubeconfig = f"{home}/kubeconfig"
-        with (
-            place.serving("bench.cluster", kubeconfig),
-            place.settings(urls["sqlite"], KUBECONFIG=kubeconfig, **real),
-        ):
-            _publish()
+    with (
+        tempfile.TemporaryDirectory() as home,
+        place.databases("sqlite") as urls,
+        cluster.kubeconfig(home) as kubeconfig,
+        place.settings(urls["sqlite"], KUBECONFIG=kubeconfig, **real),
+    ):
+        _publish()
+        try:
             return [
                 *_compared("create", _create, count),
                 *_compared("upgrade", _update, count),
             ]
+        finally:
+            cluster.remove(real["CAELUS_KUBECTL"], *_namespaces(count))
+
+
+def _namespaces(count: int) -> list[str]:
+    """All that were made, by Caelus and without it."""
+    scripts = [_name(work, n) for work in (_helm, _fence_and_helm) for n in range(1, count + 1)]
+    with database.session():
+        return scripts + [found.deployment_uid for found in Deployment.select()]
+
+
+def _name(work, number: int) -> str:
+    """The release of a script, which nobody else's namespace is to be called, either."""
+    return f"bench-{RUN}{work.__name__.replace('_', '-')}-{number}"
 
 
 def _compared(what: str, enqueue, count: int):
@@ -106,7 +123,7 @@ def _by_script(work, what: str, numbers: range) -> float:
     """Seconds for releases with these numbers, as a script would make them."""
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         started = time.monotonic()
-        list(pool.map(lambda n: work(config.load(), f"{work.__name__[1:4]}-{n}", what), numbers))
+        list(pool.map(lambda n: work(config.load(), _name(work, n), what), numbers))
         return time.monotonic() - started
 
 

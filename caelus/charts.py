@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from caelus import archives
 from caelus.errors import ReconcileError
+from caelus.presence import give_away
 from caelus.process import ToolError, Tools, ToolTimeout, reason
 
 PULL_SECONDS = 120
@@ -224,9 +225,19 @@ def _keep(archive: pathlib.Path, kept: pathlib.Path, chart: Chart) -> None:
 def _publish(file: pathlib.Path, name: pathlib.Path) -> None:
     """Make `file` appear as `name` at once and whole, whatever is killed when."""
     file.chmod(0o600)
+    _give(file, name.parent)
     with open(file, "rb") as written:
         os.fsync(written.fileno())
     os.replace(file, name)
+
+
+def _give(path: pathlib.Path, like: pathlib.Path) -> None:
+    """As root, leave a file or directory to the owner of `like`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        give_away(descriptor, like)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -236,6 +247,7 @@ def _scratch(tools: Tools, chart: Chart):
     try:
         for directory in (store.parent, store):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _give(store, store.parent)  # also one that root once kept
         _sweep(store)
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=store) as scratch:
             yield pathlib.Path(scratch)

@@ -158,7 +158,8 @@ class Tools:
             kept.pop("LD_LIBRARY_PATH", None)
             if before := kept.pop("LD_LIBRARY_PATH_ORIG", None):
                 kept["LD_LIBRARY_PATH"] = before
-        home = self.config.data_dir.absolute() / "helm"
+        caches = _caches(self.config.data_dir.absolute())
+        home = caches / "helm"
         own = {
             "HELM_CACHE_HOME": str(home / "cache"),
             "HELM_CONFIG_HOME": str(home / "config"),
@@ -166,13 +167,23 @@ class Tools:
             "HELM_NO_PLUGINS": "1",
             "HELM_DRIVER": "secret",  # where `releases` looks for what helm has stored
             "HELM_DEBUG": "false",
-            "KUBECACHEDIR": str(self.config.data_dir.absolute() / "kubectl"),
+            "KUBECACHEDIR": str(caches / "kubectl"),
             OWNER: self.owner,
             "NO_COLOR": "1",
         }
         if self.config.kubeconfig:
             own["KUBECONFIG"] = self.config.kubeconfig
         return kept | own
+
+
+def _caches(directory: pathlib.Path) -> pathlib.Path:
+    """Where helm and kubectl keep theirs. What root's leave there, the service's own could not
+    write to: they have a place apart."""
+    try:
+        is_anothers = os.geteuid() == 0 and directory.stat().st_uid != 0
+    except FileNotFoundError:
+        return directory
+    return directory / "root" if is_anothers else directory
 
 
 def _local_machine():

@@ -26,14 +26,16 @@ UNIT = """# Caelus as a service. As root:
 #   {program} kube-rbac    # what it says at its top, here: it makes
 #                          # caelus.token and caelus.kubeconfig
 #   chown {user}: caelus.token caelus.kubeconfig
+#   install -m 0640 -g {user} /dev/null caelus.env
 #   {program} systemd-unit{option} > /etc/systemd/system/caelus.service
 #   systemctl daemon-reload && systemctl enable --now caelus
 #   journalctl --unit caelus    # the link that makes the first admin
 #
-# Settings go to /etc/caelus/caelus.env (0640, as NAME=VALUE), and take effect with
-# `systemctl restart caelus`. The command line works on the same data as
+# Settings go to /etc/caelus/caelus.env, as NAME=VALUE, and take effect with
+# `systemctl restart caelus`. Root's command line works on the same data; with the service's
+# account and settings, too, after
 #
-#   runuser -u {user} -- env CAELUS_DATA_DIR=/var/lib/caelus {program} list-users
+#   set -a; KUBECONFIG=/etc/caelus/caelus.kubeconfig; . /etc/caelus/caelus.env; set +a
 
 [Unit]
 Description=Caelus, instances of web apps on Kubernetes

@@ -41,6 +41,21 @@ def kept(tools: Tools) -> pathlib.Path:
     return file
 
 
+# Of whom it is
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("source", ["repository", "file"])
+def test_what_root_keeps_is_for_the_owner_of_the_data_directory(tools, serve, source):
+    directory, owner = tools.config.data_dir, 65534
+    directory.mkdir()
+    os.chown(directory, owner, owner)
+    resolve(tools, serve(tools, source))
+    assert store(tools).stat().st_uid == kept(tools).stat().st_uid == owner
+    of_root = {path for path in directory.rglob("*") if path.stat().st_uid == 0}
+    assert {path.relative_to(directory).parts[0] for path in of_root} <= {"root"}
+
+
 # Without a digest
 
 

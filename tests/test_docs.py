@@ -6,7 +6,7 @@ import shlex
 import docopt
 import pytest
 
-from caelus import causes, helptext, manual, settings
+from caelus import causes, helptext, manual, rbac, settings
 from tests.program import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -14,8 +14,9 @@ USAGES = helptext.usages()
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 LINK = re.compile(r"\[[^]]+\]\(([^)\s]+)\)")
-# A command ends where the shell's own words begin; `--server=` and the like come before it.
-COMMAND = re.compile(r"(?:^|[^\w./-])caelus ((?:[^|>#;&)'\"\n]|'[^']*'|\"[^\"]*\")+)")
+# A command ends where the shell's own words begin; `--server=` and the like come before it. After
+# `-n` it is a namespace.
+COMMAND = re.compile(r"(?:^|(?<!-n)[^\w./-])caelus ((?:[^|>#;&)'\"\n]|'[^']*'|\"[^\"]*\")+)")
 OF_THE_TESTS = {"CAELUS_TEST_KUBECONFIG"}
 
 
@@ -94,6 +95,14 @@ def test_topics_that_are_named_exist(page):
 def test_settings_that_are_named_exist(page):
     for name in re.findall(r"\bCAELUS_[A-Z_]+[A-Z]\b", page.read_text()):
         assert name in settings.SETTINGS or name in OF_THE_TESTS
+
+
+def test_the_page_on_installing_makes_the_kubeconfig_as_the_accounts_own_guide_does():
+    lines = [line.strip() for line in rbac.GUIDE.splitlines() if line.startswith("  ")]
+    *made, started = lines
+    assert started.endswith("caelus serve")
+    typed = blocks(manual.source("install")).splitlines()
+    assert [line for line in typed if line in made] == made
 
 
 def test_the_page_on_publishing_knows_the_causes():

@@ -23,6 +23,6 @@ def kubernetes() -> KubeServer | RealCluster:
     """The cluster that CAELUS_TEST_KUBECONFIG names, or else the suite's own.
 
     Where a test's image is `fail:...`, or a version that there is not, the cluster's kubelet must
-    treat images as pods.py does; `never:...` can be pulled nowhere.
+    treat images as pods.py does, which print as in podlogs.py; `never:...` can be pulled nowhere.
     """
     return RealCluster(REAL) if REAL else KubeServer()
