@@ -18,6 +18,7 @@ LEAST, LITTLE, ENOUGH = 100 * 10**6, 1024**3, 20 * 1024**3  # bytes of room on a
 SHARE = 0.1  # of a disk: less is little, unless it is ENOUGH all the same
 YEARS = range(2026, 2100)  # in which a clock can be right that runs this program
 AHEAD_SECONDS = 60
+FEW = 16  # addresses, such as proxies of one site may have
 LATE_SECONDS = 600  # of a backup, beyond twice what it may be old
 PLACE = "set CAELUS_DATA_DIR to a directory of the user that Caelus runs as"
 _section = Section("machine")
@@ -29,6 +30,8 @@ def look(config: Config) -> Iterator[Check]:
     yield ok("caelus", f"{__version__}, by Python {python}, as {_user(os.geteuid())}")
     yield _settings(config)
     yield _exposure(config)
+    if config.auth_header:
+        yield _believed(config)
     yield _directory(config.data_dir)
     yield _key(config)
     yield from _database_files(config)
@@ -59,6 +62,16 @@ def _exposure(config: Config) -> Check:
         )
         return warning("exposure", detail, step)
     return ok("exposure", f"{config.base_url}")
+
+
+def _believed(config: Config) -> Check:
+    """How many may say by the header who somebody is: pods and apps of users should not."""
+    wide = [str(net) for net in config.trusted_proxies if net.num_addresses > FEW]
+    if wide:
+        detail = f"each of the addresses of {', '.join(wide)} can be any user of Caelus"
+        step = "name the addresses of the proxies themselves in CAELUS_TRUSTED_PROXIES"
+        return warning("proxies", f"{config.auth_header} is believed: {detail}", step)
+    return ok("proxies", f"{config.auth_header} is believed of those in CAELUS_TRUSTED_PROXIES")
 
 
 # Files

@@ -71,6 +71,15 @@ def test_a_clock_that_was_set_back(file):
     assert "NTP" in found.next_step
 
 
+def test_proxies_that_are_not_only_proxies(file):
+    header = {"CAELUS_AUTH_HEADER": "Remote-Email"}
+    assert "proxies" not in machine()
+    proxies = {"CAELUS_TRUSTED_PROXIES": "10.42.0.0/16,127.0.0.1"}
+    found = machine(**header, **proxies)["proxies"]
+    assert (found.status, "of 10.42.0.0/16 can be any user" in found.detail) == ("warning", True)
+    assert machine(**header, CAELUS_TRUSTED_PROXIES="127.0.0.1")["proxies"].status == "ok"
+
+
 def test_settings_that_are_unknown_or_leave_it_open(file):
     found = machine(CAELUS_DATABSE_URL="x", CAELUS_HOST="0.0.0.0")
     assert "did you mean CAELUS_DATABASE_URL?" in found["settings"].detail
