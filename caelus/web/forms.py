@@ -182,8 +182,9 @@ class _Builder:
         kind = inputs.kind_of(found, value)
         options = tuple(Option(o.value, o.label, False) for o in found.options)
         attributes = inputs.attributes(found, kind, value)
-        examples = [] if is_secret(found.rules) else found.rules.get("examples", [])
-        default = "" if is_secret(found.rules) else self._text_of_default(spot, found)
+        secret = is_secret(found.rules)
+        examples = [] if secret else found.rules.get("examples", [])
+        default = "" if secret else self._text_of_default(spot, found)
         placeholder = default or (shown(examples[0]) if examples else inputs.sample(found))
         rule = " and ".join(found.rules.get("patterns", ()))
         return Field(
@@ -193,6 +194,8 @@ class _Builder:
             attributes=attributes,
             rule=validation.printable(rule, 200),
             placeholder=validation.printable(placeholder),
+            length=inputs.length_told(found) if secret else "",
+            made_length=inputs.made_length(found) if secret else None,
         )
 
     def _prefilled(self, spot: _Spot, found: Shape) -> str:
