@@ -224,7 +224,8 @@ class _Builder:
 
     def _select(self, spot: _Spot, found: Shape) -> Field:
         said = self._entries.text(spot.name) or ""
-        texts = {option_text(found, option.value): option.label for option in found.options}
+        # Each is another value: none is to be looked for among the others.
+        texts = {validation.compact(option.value): option.label for option in found.options}
         if not said and not self._entries.has(spot.name) and spot.firm:
             said = option_text(found, spot.default) if spot.default is not None else said
             said = said if said in texts else ""
