@@ -8,6 +8,7 @@ from caelus.marks import MASK
 from caelus.web.forms import again, form
 from caelus.web.posted import number, posted
 from tests.form_parts import TEXT, field, of, page, typed
+from tests.markup import rendered
 
 # Nothing to be set
 
@@ -228,3 +229,9 @@ def test_the_browser_makes_a_secret_only_where_the_schema_takes_it(rules, length
     made = [button["data-length"] for button in shown.buttons if "data-generate" in button]
     assert made == ([length] if length else [])
     assert told is None or told in shown.words
+
+
+def test_the_default_of_a_secret_is_told_nowhere():
+    schema = of(key=TEXT | {"writeOnly": True}, map=TEXT | {"format": "password"})
+    shown = rendered(form(schema, defaults={"key": "swordfish", "map": "swordfish"}))
+    assert "swordfish" not in shown

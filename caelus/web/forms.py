@@ -108,7 +108,7 @@ class _Builder:
             label=str(rules.get("title") or spot.label),
             help=str(rules.get("description", "")),
             required=spot.must,
-            default="" if made.kind in _UNTOLD else self._default(spot),
+            default="" if made.kind in _UNTOLD or is_secret(rules) else self._default(spot),
             secret=is_secret(rules),
             generated="generate" in rules,
             read_only=spot.read_only,
