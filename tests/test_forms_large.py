@@ -30,6 +30,7 @@ FLAT = of(**texts(9_800))
 GROUPS = of(**{f"g{i}": {"type": "object", "properties": texts(100)} for i in range(98)})
 LONG = of(list={"type": "array", "items": TEXT}, map={"additionalProperties": TEXT})
 CHOICE = of(a={"oneOf": [closed(1), closed(2)]}, b={"oneOf": [closed(1), closed(2)]})
+NUMBERS = of(list={"type": "array", "items": {"enum": [*range(1_000)]}})
 ROWS = of(rows={"type": "array", "items": {"type": "object", "properties": texts(200)}})
 
 
@@ -54,6 +55,17 @@ def test_a_form_has_no_more_fields_than_a_page_can_show_and_keeps_what_there_is(
     shown = form(schema, document)
     assert count(shown) <= MOST_FIELDS
     assert posted(schema, Page(rendered(shown)).pairs()).document == document
+
+
+def test_rows_of_many_options_are_json_before_a_page_is_made_of_them():
+    document = {"list": [*range(900)]}
+    shown = form(NUMBERS, document)
+    assert shown.fields[0].kind == "json"
+    page = rendered(shown)
+    assert len(page) < 100_000  # it would be 30 MB
+    assert posted(NUMBERS, Page(page).pairs()).document == document
+    few = form(NUMBERS, {"list": [1, 2, 3]})
+    assert [row.kind for row in few.fields[0].fields] == ["select"] * 3
 
 
 def test_a_group_beyond_that_says_why_it_is_json():

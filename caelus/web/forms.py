@@ -19,6 +19,7 @@ from caelus.web.entries import (
     below,
     option_text,
     settled,
+    weight,
     written,
 )
 from caelus.web.fields import Field, Option, placed, says
@@ -139,7 +140,8 @@ class _Builder:
     def _too_many(self, spot: _Spot, found: Shape) -> bool:
         """Whether its parts are beyond what a page can show; references can multiply them."""
         name = spot.name
-        parts = len(self._entries.rows(name)) + len(self._entries.rows(f"{name}:rest"))
+        rows = len(self._entries.rows(name)) + len(self._entries.rows(f"{name}:rest"))
+        parts = rows * weight(found) if rows else 0
         parts += max((len(s.properties) for s in (found, *_branches(found))))
         if self._count + parts > MOST_FIELDS:
             return True
