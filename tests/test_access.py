@@ -166,7 +166,7 @@ def test_every_route_of_the_app_is_of_the_table_or_listed_here():
     assert not any(is_open(path) for path in of_the_table)
 
 
-PAGES = [PREFIX + path for path in (*web.PAGES, *(f"/assets/{name}" for name in web.ASSETS))]
+PAGES = [PREFIX + path for path in ("/", *web.PAGES, *(f"/assets/{name}" for name in web.ASSETS))]
 
 
 def routes(app: falcon.App) -> set[str]:

@@ -8,6 +8,7 @@ from caelus.marks import MASK
 from caelus.web.forms import again, form
 from caelus.web.posted import number, posted
 from tests.form_parts import TEXT, field, of, page, typed
+from tests.markup import rendered
 
 # Nothing to be set
 
@@ -207,3 +208,30 @@ def test_buttons_that_need_javascript_are_hidden_without_it():
     hooks = [b for b in buttons if "data-reveal" in b or "data-generate" in b]
     assert len(hooks) == 2
     assert all("hidden" in b and b["type"] == "button" for b in hooks)
+
+
+@pytest.mark.parametrize(
+    ("rules", "length", "told"),
+    [
+        ({}, "24", None),
+        ({"minLength": 6, "maxLength": 12}, "12", "6 to 12 characters."),
+        ({"minLength": 40}, "40", "At least 40 characters."),
+        ({"maxLength": 12, "pattern": "^[a-zA-Z0-9]+$"}, "12", "At most 12 characters."),
+        ({"pattern": "^[0-9a-f]{32}$"}, None, None),
+        ({"pattern": "^[a-z]"}, None, None),
+        ({"minLength": 10**9}, None, "At least 1000000000 characters."),
+        ({"maxLength": 0}, None, "At most 0 characters."),
+        ({"type": "integer"}, None, None),
+    ],
+)
+def test_the_browser_makes_a_secret_only_where_the_schema_takes_it(rules, length, told):
+    shown = page(of(key=TEXT | {"format": "password"} | rules))
+    made = [button["data-length"] for button in shown.buttons if "data-generate" in button]
+    assert made == ([length] if length else [])
+    assert told is None or told in shown.words
+
+
+def test_the_default_of_a_secret_is_told_nowhere():
+    schema = of(key=TEXT | {"writeOnly": True}, map=TEXT | {"format": "password"})
+    shown = rendered(form(schema, defaults={"key": "swordfish", "map": "swordfish"}))
+    assert "swordfish" not in shown

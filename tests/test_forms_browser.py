@@ -50,3 +50,16 @@ def test_a_closed_group_opens_for_what_the_browser_refuses_in_it(browser, rest, 
         page.wait_for_url(re.compile("done="))
     answer = rest("get-deployment", user_id=1, deployment_id=1)
     assert answer.document["user_values_json"] == {"group3": {"port": {"name": "http"}}}
+
+
+def test_a_secret_that_the_browser_makes_is_as_long_as_the_schema_wants(browser, rest, site):
+    key = {"type": "string", "format": "password", "minLength": 6, "maxLength": 12}
+    publish(rest, {"properties": {"user": {"type": "object", "properties": {"key": key}}}})
+    url, known = site
+    with page_of(browser, url, **known) as page:
+        page.goto("/ui/products/1/create")
+        page.fill("#domainname", "a.example.org")
+        page.get_by_role("button", name="Generate").click()
+        assert len(page.locator("[id='user/key']").input_value()) == 12
+        page.get_by_role("button", name="Create", exact=True).click()
+        page.wait_for_url(re.compile("done="))

@@ -1,6 +1,5 @@
 """A form from a JSON Schema: lists, groups, errors, and the page of it."""
 
-
 import pytest
 
 from caelus import values

@@ -93,6 +93,13 @@ def test_a_search_takes_one_statement_more_however_much_there_is(shop):
 
 
 @on_sqlite
+def test_spaces_around_what_is_searched_for_do_not_count(ada):
+    deploy(2)
+    for query in ("search=%20d1.example.org+", "search=d1.&status=%20"):
+        assert apps(page(ada, query)) == ["d1.example.org"]
+    assert len(apps(page(ada, "search=+"))) == 2
+
+
 def test_with_nothing_there_is_nothing_to_search(ada):
     shown = page(ada)
     assert "Nothing runs yet" in shown.text

@@ -9,7 +9,7 @@ from caelus import credentials
 from caelus.database import clock, session, transaction
 from caelus.models import Deployment, Product, Session, User, now
 from caelus.web import editor, routes
-from tests.browser import PHONE, chromium, faults_of_access, is_too_wide, page_of
+from tests.browser import PHONE, SLOW_MS, chromium, faults_of_access, is_too_wide, page_of
 from tests.conftest import Rest, listening
 from tests.test_logins import DAY
 from tests.test_overview import deploy, tell
@@ -192,3 +192,22 @@ def test_the_doctor_tells_by_itself_when_it_is_done(browser, site):
         page.get_by_role("button", name="Run it again").wait_for()
         assert page.get_by_text("Next step:").first.is_visible()
         assert faults_of_access(page) == []
+
+
+def test_the_page_of_an_app_says_so_while_caelus_does_not_answer(browser, shop, site):
+    url, known = site
+    context = browser.new_context(base_url=url, **known)  # not page_of: here is a fault
+    try:
+        page = context.new_page()
+        page.goto("/ui/users/1/deployments/1")
+        page.get_by_text("Look again at the log").wait_for()
+        told, again = page.locator("#away"), page.get_by_role("button", name="at the log")
+        assert not told.is_visible()
+        page.route("**/logs/part", lambda route: route.abort())
+        again.click()
+        told.wait_for(state="visible", timeout=SLOW_MS)
+        page.unroute("**/logs/part")
+        again.click()
+        told.wait_for(state="hidden", timeout=SLOW_MS)
+    finally:
+        context.close()

@@ -90,6 +90,13 @@ def test_a_refused_token_is_not_lost(admin):
     assert page.with_id("expires_in_days")["value"] == "soon"
 
 
+def test_a_token_of_no_days_is_refused_not_made_for_ever(admin, shop):
+    answer = admin.post("/users/1", action="token", name="laptop", expires_in_days="0")
+    assert answer.status_code == 422
+    assert "must be a whole number from 1 to 3650" in text_of(answer)
+    assert shop("list-tokens", user_id=1).document == []
+
+
 def test_a_user_with_deployments_is_not_deleted(admin):
     deploy(2)
     answer = admin.post("/users/1", action="delete")

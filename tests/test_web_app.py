@@ -89,6 +89,20 @@ def test_the_button_that_helps_comes_first(one, rest, code, first):
     assert "It is not tried again by itself" in page
 
 
+def test_what_failed_before_a_deletion_is_no_failure_of_it(one):
+    settle(status="error")
+    Deployment.update(last_error="the image is gone").execute()
+    assert "the image is gone" in one.page(HERE)
+    assert one.post(f"{HERE}/delete", name="n1.example.org").status_code == 303
+    assert "the image is gone" not in one.page(HERE)
+    last = Job.select().order_by(Job.id.desc()).get()
+    Job.update(status="running", attempt=1).where(Job.id == last.id).execute()
+    assert "the image is gone" not in one.page(HERE)
+    Deployment.update(last_error="the namespace stays").execute()
+    Job.update(status="queued", attempt=1).where(Job.id == last.id).execute()
+    assert "the namespace stays" in one.page(HERE)
+
+
 def test_retry_is_a_button(one):
     fail("timeout")
     answer = one.post(f"{HERE}/retry")

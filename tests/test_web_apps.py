@@ -35,6 +35,12 @@ def statements(do) -> int:
 # My apps
 
 
+def test_the_address_may_end_with_a_slash(ada):
+    answer = ada.get("/ui/")
+    assert answer.status_code == 301
+    assert answer.headers["location"] == "/ui"
+
+
 def test_who_has_nothing_is_told_what_to_do(ada):
     page = ada.page("/ui")
     assert "Nothing runs yet" in page

@@ -40,6 +40,7 @@ WRONG = [
     ({"chart_version": "^1"}, "chart_version", "must be one version, not a range"),
     ({"chart_digest": "md5:1"}, "chart_digest", "Digest: must match the pattern"),
     ({"health_timeout_sec": "long"}, "health_timeout_sec", "must be of type integer"),
+    ({"health_timeout_sec": "0"}, "health_timeout_sec", "must be at least 1"),
     ({"default_values_json": "a: [1"}, "default_values_json", "not YAML: "),
     ({"default_values_json": '{"a": 1,}x'}, "default_values_json", "not JSON: "),
     (

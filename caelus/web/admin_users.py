@@ -52,12 +52,10 @@ class User(ActionPage):
 
     def _token(self, req, fields, user_id) -> dict:
         name = fields.get("name", "").strip() or None
-        days = from_text(DAYS, fields.get("expires_in_days", "").strip()) or None
-        return {
-            "new_token": self.ask(
-                req, "create-token", user_id=user_id, name=name, expires_in_days=days
-            )
-        }
+        days = fields.get("expires_in_days", "").strip()
+        expires = from_text(DAYS, days) if days else None  # 0 is for the operation to refuse
+        made = self.ask(req, "create-token", user_id=user_id, name=name, expires_in_days=expires)
+        return {"new_token": made}
 
     def _drop_token(self, req, fields, user_id):
         token_id = whole(fields.get("token_id")) or 0

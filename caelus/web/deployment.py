@@ -46,6 +46,7 @@ class Deployment(OfDeployment):
             looks=progress.LOOKS,
             stage=progress.stage(deployment),
             doing=progress.DOING,
+            is_failure_past=progress.is_failure_past(deployment),
             sentence=progress.sentence(deployment),
             remedies=progress.remedies(deployment),
             pause=progress.pause(deployment) if before is None else None,

@@ -129,7 +129,8 @@ def binds_domain(template: dict) -> bool:
 def arguments(fields: dict[str, str]) -> dict:
     """What create-template takes. Raises Invalid where a text is no document."""
     given = {name: fields[name].strip() or None for name in WORDS}
-    given["health_timeout_sec"] = from_text(SECONDS, given["health_timeout_sec"] or "") or None
+    if seconds := given["health_timeout_sec"]:
+        given["health_timeout_sec"] = from_text(SECONDS, seconds)
     wrong = []
     for name in DOCUMENTS:
         try:

@@ -110,7 +110,7 @@ def _write(entries: Entries, parts: Parts, value, name: str, depth: int) -> None
     found = settled(parts, name)
     if value is None and found.nullable:
         entries.add(f"{name}:null", "on")
-    elif not _fits(found, value) or _too_much(entries, value, depth):
+    elif not _fits(found, value) or _too_much(entries, found, value, depth):
         entries.add(f"{name}:json", json.dumps(value, ensure_ascii=False, indent=2))
     elif found.kind == "choice":
         _write_choice(entries, found, value, name, depth)
@@ -118,10 +118,16 @@ def _write(entries: Entries, parts: Parts, value, name: str, depth: int) -> None
         _write_shaped(entries, found, value, name, depth)
 
 
-def _too_much(entries: Entries, value, depth: int) -> bool:
+def weight(found: Shape) -> int:
+    """As how many fields a row of a list or map counts: ten options are as much as one."""
+    inside = found.items or found.rest
+    return 1 + len(shape(inside).options) // 10 if inside else 1
+
+
+def _too_much(entries: Entries, found: Shape, value, depth: int) -> bool:
     if not isinstance(value, (dict, list)):
         return False
-    return depth > DEEPEST or len(entries) + len(value) > MOST_FIELDS
+    return depth > DEEPEST or len(entries) + len(value) * weight(found) > MOST_FIELDS
 
 
 def _write_shaped(entries: Entries, found: Shape, value, name: str, depth: int) -> None:

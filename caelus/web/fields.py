@@ -38,6 +38,8 @@ class Field(NamedTuple):
     blank: bool | None = None  # empty on purpose, as a tick; None: not offered
     null: bool | None = None
     secret: bool = False
+    length: str = ""  # of a secret, in words
+    made_length: int | None = None  # of one that the browser makes; None: it can't
     generated: bool = False  # Caelus makes one where it is left empty
     read_only: bool = False
     deprecated: bool = False

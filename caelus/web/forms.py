@@ -19,6 +19,7 @@ from caelus.web.entries import (
     below,
     option_text,
     settled,
+    weight,
     written,
 )
 from caelus.web.fields import Field, Option, placed, says
@@ -108,7 +109,7 @@ class _Builder:
             label=str(rules.get("title") or spot.label),
             help=str(rules.get("description", "")),
             required=spot.must,
-            default="" if made.kind in _UNTOLD else self._default(spot),
+            default="" if made.kind in _UNTOLD or is_secret(rules) else self._default(spot),
             secret=is_secret(rules),
             generated="generate" in rules,
             read_only=spot.read_only,
@@ -139,7 +140,8 @@ class _Builder:
     def _too_many(self, spot: _Spot, found: Shape) -> bool:
         """Whether its parts are beyond what a page can show; references can multiply them."""
         name = spot.name
-        parts = len(self._entries.rows(name)) + len(self._entries.rows(f"{name}:rest"))
+        rows = len(self._entries.rows(name)) + len(self._entries.rows(f"{name}:rest"))
+        parts = rows * weight(found) if rows else 0
         parts += max((len(s.properties) for s in (found, *_branches(found))))
         if self._count + parts > MOST_FIELDS:
             return True
@@ -182,8 +184,9 @@ class _Builder:
         kind = inputs.kind_of(found, value)
         options = tuple(Option(o.value, o.label, False) for o in found.options)
         attributes = inputs.attributes(found, kind, value)
-        examples = [] if is_secret(found.rules) else found.rules.get("examples", [])
-        default = "" if is_secret(found.rules) else self._text_of_default(spot, found)
+        secret = is_secret(found.rules)
+        examples = [] if secret else found.rules.get("examples", [])
+        default = "" if secret else self._text_of_default(spot, found)
         placeholder = default or (shown(examples[0]) if examples else inputs.sample(found))
         rule = " and ".join(found.rules.get("patterns", ()))
         return Field(
@@ -193,6 +196,8 @@ class _Builder:
             attributes=attributes,
             rule=validation.printable(rule, 200),
             placeholder=validation.printable(placeholder),
+            length=inputs.length_told(found) if secret else "",
+            made_length=inputs.made_length(found) if secret else None,
         )
 
     def _prefilled(self, spot: _Spot, found: Shape) -> str:
@@ -221,7 +226,8 @@ class _Builder:
 
     def _select(self, spot: _Spot, found: Shape) -> Field:
         said = self._entries.text(spot.name) or ""
-        texts = {option_text(found, option.value): option.label for option in found.options}
+        # Each is another value: none is to be looked for among the others.
+        texts = {validation.compact(option.value): option.label for option in found.options}
         if not said and not self._entries.has(spot.name) and spot.firm:
             said = option_text(found, spot.default) if spot.default is not None else said
             said = said if said in texts else ""

@@ -8,6 +8,8 @@ import json
 import math
 import re
 
+from caelus import validation
+from caelus.errors import Conflict
 from caelus.web.shapes import Shape, is_secret
 
 _INPUTS = {  # by format: the kind of input, and the values that browsers leave as they are
@@ -26,6 +28,7 @@ _SAMPLES = {  # by format: a text of it, where its name does not say how it is w
     "uri": "https://example.org/",
     "uuid": "123e4567-e89b-12d3-a456-426614174000",
 }
+USUAL, LONGEST = 24, 1000  # characters of a secret that the browser makes
 _LONG_TEXTS = ("textarea", "multiline", "markdown", "yaml", "json")
 # The expressions that mean the same to Python's `regex` and, with the flag v, to JavaScript.
 _ATOM = r"(?:[a-zA-Z0-9_ @:,=%#;!~\"'<>&/-]|\\[.*+?()\[\]{}|/^$\\]|\.|\[\^?(?:SAFE)+-?\])"
@@ -73,6 +76,36 @@ def attributes(found: Shape, kind: str, value: str) -> dict[str, str]:
         if pattern := as_javascript(patterns[0]):
             given["pattern"] = pattern
     return given
+
+
+def made_length(found: Shape) -> int | None:
+    """How many letters and digits a browser draws for a secret; None where it can't make one that
+    the schema takes."""
+    rules = found.rules
+    length = min(max(USUAL, rules.get("minLength", 0)), rules.get("maxLength", math.inf))
+    if found.kind != "text" or found.options or not 0 < length <= LONGEST:
+        return None
+    # What the pattern takes of all these it takes of nearly all that is drawn.
+    drawn = ("aA0zZ9"[n:] + "aA0zZ9" * int(length) for n in range(6))
+    fits = all(_matches(rules.get("patterns", ()), text[: int(length)]) for text in drawn)
+    return int(length) if fits else None
+
+
+def _matches(patterns, text: str) -> bool:
+    try:
+        return all(validation.BoundedPatterns.search(pattern, text) for pattern in patterns)
+    except (Conflict, validation.ImpossiblePattern):
+        return False
+
+
+def length_told(found: Shape) -> str:
+    """How long a secret must be, in words: the browser does not say it of one."""
+    least, most = (found.rules.get(keyword) for keyword in ("minLength", "maxLength"))
+    if found.kind != "text" or least == most is None:
+        return ""
+    if least is None or most is None:
+        return f"At least {least} characters." if most is None else f"At most {most} characters."
+    return f"{least} to {most} characters." if least != most else f"{most} characters."
 
 
 def _of_number(found: Shape) -> dict[str, str]:

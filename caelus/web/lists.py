@@ -25,11 +25,14 @@ def asked(req, command: str, *names: str) -> dict:
 
 
 def text(req, name: str) -> str | None:
-    """The parameter, None where it is not given. Raises Invalid where it is more than once."""
+    """The parameter, None where nothing is in it. Raises Invalid where it is more than once.
+
+    Without the spaces around it, which a phone's keyboard adds and copying takes along.
+    """
     value = req.params.get(name)
     if isinstance(value, list):
         raise Invalid((name, "is given more than once"))
-    return value
+    return value and (value.strip() or None)
 
 
 def shown(req, names: tuple[str, ...], find: Callable) -> dict:

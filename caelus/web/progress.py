@@ -76,6 +76,14 @@ def can(deployment: dict) -> set[str]:
     return found
 
 
+def is_failure_past(deployment: dict) -> bool:
+    """Whether the last error is from before the deletion, of which nothing has failed yet."""
+    job = deployment["open_job"]
+    if job is None or job["reason"] != "delete":
+        return False
+    return job["attempt"] <= (job["status"] == RUNNING)
+
+
 def remedies(deployment: dict) -> list[str]:
     """The steps that can help a failed deployment, the likeliest first."""
     if deployment["last_error"] is None:

@@ -59,6 +59,7 @@ def add(app: falcon.App, settings: Config) -> None:
     app.add_error_handler(Done, remember)
     for path, page in PAGES.items():
         app.add_route(PREFIX + path, page(settings))
+    app.add_route(f"{PREFIX}/", Start())
     for name in ASSETS:
         app.add_route(f"{PREFIX}/assets/{name}", Asset(name))
 
@@ -66,6 +67,15 @@ def add(app: falcon.App, settings: Config) -> None:
 def is_open(path: str) -> bool:
     """Whether nobody need say who they are to get what is at `path`."""
     return path.startswith(f"{PREFIX}/assets/")
+
+
+class Start:
+    """The address as people write it who end it with a slash."""
+
+    def on_get(self, req, resp):
+        raise falcon.HTTPMovedPermanently(PREFIX)
+
+    on_head = on_get
 
 
 class Asset:

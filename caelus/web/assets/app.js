@@ -52,6 +52,12 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   last.set(target.id, serverResponse);
 });
 
+// What stands there while nobody answers may be true no more.
+document.addEventListener("htmx:afterRequest", ({detail}) => {
+  const note = document.getElementById("away");
+  if (note) note.hidden = detail.xhr.status > 0 && detail.xhr.status < 500;
+});
+
 // A second click on a button does not send its form again, to be refused for what the first did.
 document.addEventListener("submit", (event) => {
   const form = event.target;

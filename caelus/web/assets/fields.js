@@ -4,7 +4,6 @@
 
 (() => {
   const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  const USUAL = 24;
 
   const random = (length) => {
     let text = "";
@@ -23,10 +22,8 @@
     button.textContent = shown ? "Hide" : "Show";
   };
 
-  const generate = (input) => {
-    const least = input.minLength > 0 ? input.minLength : 0;
-    const most = input.maxLength > 0 ? input.maxLength : Infinity;
-    input.value = random(Math.min(Math.max(USUAL, least), most));
+  const generate = (input, length) => {
+    input.value = random(length);
     show(input, true);
     input.dispatchEvent(new Event("input", { bubbles: true }));
     input.dispatchEvent(new Event("change", { bubbles: true }));
@@ -37,7 +34,7 @@
     if (!button) return;
     const input = document.getElementById(button.dataset.reveal ?? button.dataset.generate);
     if (button.dataset.generate === undefined) show(input, input.type === "password");
-    else generate(input);
+    else generate(input, Number(button.dataset.length));
   });
 
   // What is shown is not to be kept by the browser as an ordinary text.
