@@ -7,7 +7,7 @@ import urllib.parse
 import falcon.testing
 import pytest
 
-from caelus import sessions
+from caelus import events, sessions
 from caelus.api import create_app
 from caelus.database import session, transaction
 from caelus.models import Deployment, Job, User, now
@@ -115,9 +115,12 @@ class Browser:
 
     def post(self, path: str, pairs=(), **typed):
         fields = [*(pairs.items() if isinstance(pairs, dict) else pairs), *typed.items()]
+        return self.send(path, urllib.parse.urlencode(fields))
+
+    def send(self, path: str, body: str | bytes):
         return self._client.simulate_post(
             path,
-            body=urllib.parse.urlencode(fields),
+            body=body,
             headers={
                 "Content-Type": "application/x-www-form-urlencoded",
                 "Sec-Fetch-Site": "same-origin",
@@ -154,6 +157,15 @@ def settle(status: str = "ready") -> None:
     """What a worker leaves behind of deployment 1."""
     Job.update(status="done").execute()
     Deployment.update(status=status, applied_template=1, last_reconcile_at=now()).execute()
+
+
+def fail(code: str, hint: str = "do this", **job) -> None:
+    cause = {"code": code, "object": "Pod web-0", "message": "it broke <b>", "hint": hint}
+    settle(status="error")
+    Job.update({"status": "failed"} | job).execute()
+    Deployment.update(last_error=cause["message"], cause=cause).execute()
+    with session(), transaction(), events.by("worker-1"):
+        events.record(1, "failed", cause["message"], cause)
 
 
 @pytest.fixture

@@ -9,21 +9,12 @@ from caelus import events
 from caelus.database import session, transaction
 from caelus.models import Deployment, Job, now
 from tests.conftest import TEMPLATE
-from tests.owner import HERE, SECRET, Browser, deploy, newer, settle, text_of
+from tests.owner import HERE, SECRET, Browser, deploy, fail, newer, settle, text_of
 from tests.owner import ada as ada
 from tests.owner import cluster as cluster
 from tests.owner import one as one
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-def fail(code: str, hint: str = "do this", **job) -> None:
-    cause = {"code": code, "object": "Pod web-0", "message": "it broke <b>", "hint": hint}
-    settle(status="error")
-    Job.update({"status": "failed"} | job).execute()
-    Deployment.update(last_error=cause["message"], cause=cause).execute()
-    with session(), transaction(), events.by("worker-1"):
-        events.record(1, "failed", cause["message"], cause)
 
 
 def test_another_users_app_is_not_there(one):

@@ -7,7 +7,7 @@ import pytest
 from caelus import config, database, events
 from caelus.database import session, transaction
 from caelus.models import Deployment, Event, Job, now
-from tests.owner import HERE, NEWER, Browser, Form, creation, deploy, newer, settle, text_of
+from tests.owner import HERE, NEWER, Browser, Form, creation, deploy, fail, newer, settle, text_of
 from tests.owner import ada as ada
 from tests.owner import one as one
 
@@ -71,6 +71,13 @@ def test_apps_are_linked_to_by_the_sites_own_scheme(one, monkeypatch):
     assert "http://n1.example.org" in Browser(1, settings).page("/ui")
     page = one.page  # the cookie of an https site has another name
     assert page("/ui")
+
+
+def test_what_failed_is_not_told_of_an_app_that_is_being_deleted(one):
+    fail("crash_loop")
+    assert "bad-text" in one.page("/ui")
+    settle("deleting")
+    assert "bad-text" not in one.page("/ui")
 
 
 def test_a_newer_version_is_told_of(one, rest):

@@ -190,6 +190,14 @@ def test_masked_secrets_of_the_old_version_are_asked_for_again(admin, shop):
     assert "/key is the mask ********; send the value itself" in answer.text
 
 
+def test_a_button_that_is_none_creates_nothing(admin, shop):
+    before = shop("list-templates", product_id=1).document
+    answer = admin.post(EDITOR, action="publish", **FILLED | {"chart_version": "9"})
+    assert answer.status_code == 422
+    assert "must be one of check, fill, create" in text_of(answer)
+    assert shop("list-templates", product_id=1).document == before
+
+
 @pytest.fixture
 def archive(tmp_path):
     """A chart's archive that has default values, by its path."""

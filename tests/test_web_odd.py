@@ -78,6 +78,13 @@ def test_too_large_a_form_is_refused_in_a_sentence(one, path):
     assert "<html" in answer.text and "is over" in answer.text
 
 
+@pytest.mark.parametrize("typed", ["%ff", "\xff"])
+def test_a_form_that_is_no_utf_8_is_refused_in_a_sentence(one, typed):
+    answer = one.send(f"{HERE}/domain", f"domainname={typed}.example.org".encode("latin-1"))
+    assert answer.status_code == 400
+    assert "The form is not in UTF-8" in answer.text
+
+
 def test_an_asset_is_304_to_who_has_it(ada):
     for name in ("app.css", "app.js", "htmx.min.js"):
         etag = ada.get(f"/ui/assets/{name}").headers["etag"]

@@ -1,6 +1,6 @@
 """The pages about templates, for admins: the editor with its check and preview, and each one."""
 
-from caelus.errors import CaelusError, NotFound
+from caelus.errors import CaelusError, Invalid, NotFound
 from caelus.web import editor, forms
 from caelus.web.admin import ActionPage, AdminPage
 from caelus.web.admin_products import place
@@ -67,6 +67,8 @@ class NewTemplate(Editing):
                     req, resp, product, filled, note="This is what the chart says of itself."
                 )
                 return
+            if action != "create":
+                raise Invalid(("action", "must be one of check, fill, create"))
             self._create(req, product_id, fields)
         except CaelusError as e:
             self._show(req, resp, product, fields, e.status, errors=editor.placed(e), error=e)

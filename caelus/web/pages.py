@@ -28,6 +28,7 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 MAX_FIELDS = 10_000
+NO_TEXT = "the form is not in UTF-8"
 DONE, DONE_SECONDS = "caelus_done", 60  # a cookie
 PAGE_ROWS = 50
 
@@ -157,8 +158,10 @@ def sent(req, file: str | None = None) -> list[tuple[str, str | bytes]]:
         raise UnsupportedMediaType("send the form as application/x-www-form-urlencoded")
     try:
         return urllib.parse.parse_qsl(
-            _text(text), keep_blank_values=True, max_num_fields=MAX_FIELDS
+            _text(text), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"
         )
+    except UnicodeDecodeError:
+        raise Malformed(NO_TEXT) from None
     except ValueError:
         raise TooLarge(f"the form has over {MAX_FIELDS} fields") from None
 
@@ -177,7 +180,10 @@ def _parts(kind: str, text: bytes, file: str) -> list[tuple[str, str | bytes]]:
 
 
 def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise Malformed(NO_TEXT) from None
 
 
 def go(place: str, done: str | None = None):
