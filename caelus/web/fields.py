@@ -62,9 +62,9 @@ def placed(tree: Field, errors: Errors) -> Field:
     if not errors:
         return tree
     at: dict[str, list[str]] = {}
-    fields = [field for field in _flat(tree) if field.kind != "row"]
+    owners = _by_place(tree)
     for where, message in errors:
-        name, beyond = _owner(fields, where)
+        name, beyond = _owner(owners, where)
         at.setdefault(name or tree.name, []).append(f"{beyond} {message}".strip())
     return _with_errors(tree, at)
 
@@ -73,15 +73,24 @@ def _flat(field: Field) -> list[Field]:
     return [field, *(inner for part in field.fields for inner in _flat(part))]
 
 
-def _owner(fields: list[Field], where: str) -> tuple[str, str]:
+def _by_place(tree: Field) -> dict[str, list[Field]]:
+    found: dict[str, list[Field]] = {}
+    for field in _flat(tree):
+        if field.kind != "row":
+            found.setdefault(place(field.path), []).append(field)
+    return found
+
+
+def _owner(owners: dict[str, list[Field]], where: str) -> tuple[str, str]:
     """The name of the innermost field that the error is about, and the place inside that.
 
     What a group has no field for is among its further properties, if those are shown.
     """
-    for field in fields:
-        if where == place(field.path):
-            return field.name, ""
-    around = [field for field in fields if where.startswith(f"{place(field.path)}.")]
+    if where in owners:
+        return owners[where][0].name, ""
+    words = where.split(".")
+    outer = (".".join(words[:count]) for count in range(1, len(words)))
+    around = [field for name in outer for field in owners.get(name, ())]
     if not around:
         return "", where
     found = max(around, key=lambda field: (len(field.path), ":rest" in field.name))
