@@ -25,7 +25,7 @@ from caelus import (
 from caelus.config import Config
 from caelus.errors import ConfigError, SecretKeyError
 from caelus.findings import Check, Section, size, span
-from caelus.models import MODELS, UNIQUE, ClusterMark, Deployment, Template, now
+from caelus.models import MODELS, ClusterMark, Deployment, Template, now
 
 log = logging.getLogger("caelus.doctor")
 INTEGRITY_SECONDS = 8  # a large file may take longer: then it is told how to go on
@@ -216,21 +216,9 @@ def _schema(opened: peewee.Database) -> Check:
         return failed("schema", f"{done[-1]}; this Caelus needs {known[-1]}", step)
     if lost := sorted(ours - tables):
         return failed("schema", f"tables are gone: {', '.join(lost)}", RESTORE)
-    if lost := _lost(opened):
+    if lost := migrate.lost(opened):
         return failed("schema", f"columns or indexes are gone: {', '.join(lost)}", RESTORE)
     return ok("schema", known[-1])
-
-
-def _lost(opened: peewee.Database) -> list[str]:
-    """What somebody took from the tables: columns, and indexes without which rules do not hold."""
-    columns: list[str] = []
-    indexes: set[str] = set()
-    for model in MODELS:
-        table = model._meta.table_name
-        there = {column.name for column in opened.get_columns(table)}
-        columns += [f"{table}.{name}" for name in model._meta.columns if name not in there]
-        indexes |= {index.name for index in opened.get_indexes(table) if index.unique}
-    return columns + sorted(UNIQUE - indexes)
 
 
 def _secrets(opened: peewee.Database) -> Check:
