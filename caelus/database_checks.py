@@ -206,7 +206,8 @@ def _schema(opened: peewee.Database) -> Check:
         step = f"give Caelus a database of its own: {URL}"
         return failed("schema", "the database has tables that are not Caelus's", step)
     if not done:
-        return warning("schema", "the database is empty", "caelus serve makes its tables")
+        step = "caelus serve makes its tables; if it held anything, restore it from a backup"
+        return warning("schema", "the database is empty", step)
     if unknown := sorted(set(done) - set(known)):
         step = "install that version of Caelus or a newer one"
         return failed("schema", f"{unknown[-1]}, made by a newer Caelus", step)
@@ -215,6 +216,8 @@ def _schema(opened: peewee.Database) -> Check:
         return failed("schema", f"{done[-1]}; this Caelus needs {known[-1]}", step)
     if lost := sorted(ours - tables):
         return failed("schema", f"tables are gone: {', '.join(lost)}", RESTORE)
+    if lost := migrate.lost(opened):
+        return failed("schema", f"columns or indexes are gone: {', '.join(lost)}", RESTORE)
     return ok("schema", known[-1])
 
 

@@ -9,7 +9,7 @@ from caelus import copies
 from caelus import database as db
 from caelus.config import Config
 from caelus.errors import ConfigError
-from caelus.models import MODELS
+from caelus.models import MODELS, UNIQUE
 
 log = logging.getLogger("caelus.migrate")
 ADVISORY_LOCK = 0xCAE1
@@ -39,6 +39,20 @@ def applied(opened: peewee.Database | None = None) -> list[str]:
         return []
     rows = asked.execute_sql("SELECT name FROM migratehistory ORDER BY id")
     return [name for (name,) in rows.fetchall()]
+
+
+def lost(opened: peewee.Database | None = None) -> list[str]:
+    """What somebody took from the tables of a database that is up to date: columns, and indexes
+    without which its rules do not hold."""
+    asked = opened or db.database
+    columns: list[str] = []
+    indexes: set[str] = set()
+    for model in MODELS:
+        table = model._meta.table_name
+        there = {column.name for column in asked.get_columns(table)}
+        columns += [f"{table}.{name}" for name in model._meta.columns if name not in there]
+        indexes |= {index.name for index in asked.get_indexes(table) if index.unique}
+    return columns + sorted(UNIQUE - indexes)
 
 
 def require_current(config: Config) -> None:

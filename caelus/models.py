@@ -293,6 +293,23 @@ MODELS = (
     Tally,
     ClusterMark,
 )
+# The indexes without which two rows could have what only one may have.
+UNIQUE = frozenset(
+    (
+        "users_email_alive",
+        "products_name_alive",
+        "icons_product_id",
+        "templates_chart_alive",
+        "deployments_uid",
+        "deployments_domain_alive",
+        "jobs_one_open",
+        "tokens_hash",
+        "login_links_hash",
+        "sessions_hash",
+        "sweeps_name",
+        "tallies_row",
+    )
+)
 
 
 def alive(model):

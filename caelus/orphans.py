@@ -10,6 +10,10 @@ from caelus.database import locked, unique
 from caelus.errors import Conflict
 from caelus.models import DELETED, ERROR, READY, Deployment, Template, now
 
+_TAKEN = (
+    "the domain {domain} or the namespace {uid} is another deployment's; delete that one first if "
+    "it is gone from the cluster, or give another domain (--domainname)"
+)
 _HOST = {"type": "string", "format": "hostname"}
 
 
@@ -82,7 +86,7 @@ def adopt(
     secretvalues.adopt(deployment, found.values)
     wanted = deployments.check_values(deployment)
     _set_state(deployment, found.orphan)
-    with unique(f"the domain {deployment.domainname} or the namespace {uid} is another's"):
+    with unique(_TAKEN.format(domain=deployment.domainname, uid=uid)):
         deployment.save(force_insert=deployment.id is None)
     events.record(deployment.id, "adopted", _told(uid, template, found.values, wanted))
     return deployments.get(user_id=user_id, deployment_id=deployment.id)

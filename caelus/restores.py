@@ -105,6 +105,8 @@ def _check_tables() -> None:
     lost = {model._meta.table_name for model in MODELS} - set(database.database.get_tables())
     if lost:
         raise CopyError(f"the backup is no use: it has lost its tables {', '.join(sorted(lost))}")
+    if parts := migrate.lost():
+        raise CopyError(f"the backup is no use: it has lost {', '.join(parts)}")
 
 
 def told(found: Contents) -> str:

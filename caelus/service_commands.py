@@ -32,10 +32,12 @@ UNIT = """# Caelus as a service. As root:
 #   journalctl --unit caelus    # the link that makes the first admin
 #
 # Settings go to /etc/caelus/caelus.env, as NAME=VALUE, and take effect with
-# `systemctl restart caelus`. Root's command line works on the same data; with the service's
-# account and settings, too, after
+# `systemctl restart caelus`. Root's command line works on the same data. With the service's
+# account and settings, too, and as its user:
 #
-#   set -a; KUBECONFIG=/etc/caelus/caelus.kubeconfig; . /etc/caelus/caelus.env; set +a
+#   set -a; CAELUS_DATA_DIR=/var/lib/caelus KUBECONFIG=/etc/caelus/caelus.kubeconfig
+#   . /etc/caelus/caelus.env; set +a
+#   runuser -u {user} -- {program} doctor
 
 [Unit]
 Description=Caelus, instances of web apps on Kubernetes

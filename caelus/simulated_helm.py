@@ -110,7 +110,15 @@ def history(call) -> str:
 
 def metadata(call) -> str:
     newest = _found(call)[-1]
-    return json.dumps(_row(newest) | {"applyMethod": "ssa"})
+    chart = newest["chart"]["metadata"]
+    told = {"chart": chart["name"], "version": chart["version"], "applyMethod": "ssa"}
+    return json.dumps(_row(newest) | told)
+
+
+def values(call) -> str:
+    """None of any release: they are not kept."""
+    _found(call)
+    return "{}"
 
 
 def manifest(call) -> str:

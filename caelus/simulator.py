@@ -70,6 +70,7 @@ HELM = {
     "list": Command(simulated_helm.listed, "--all-namespaces --max= --output="),
     "history": Command(simulated_helm.history, "--namespace= --output= --max=", ONE),
     "get metadata": Command(simulated_helm.metadata, "--namespace= --output=", ONE),
+    "get values": Command(simulated_helm.values, "--namespace= --output=", ONE),
     "get manifest": Command(simulated_helm.manifest, "--namespace=", ONE),
     "pull": Command(simulated_helm.pull, "--version= --repo= --plain-http --destination=", ONE),
 }

@@ -159,6 +159,9 @@ _REFUSED = "{object} does not give the chart ({why})"
 _NO_ANSWER = "{object} can't be reached ({why})"
 _NO_CLUSTER = "the cluster can't be reached ({why})"
 _MISSING = "{object} does not exist"
+_NO_PATH = (
+    "{object} is not there, or Caelus may not read it; its service sees no /root and no /home"
+)
 _UNREADABLE = "{object} is not what helm can read ({why})"
 _UNLIKE = "{subject} is not what the cluster can read"
 _UNRENDERED = "{object} can't be rendered with these values"
@@ -197,7 +200,8 @@ _WORDS = [
     ("chart_not_found", rf'"{_REGISTRY}": response status code (?P<why>\d+)', _REFUSED),
     ("chart_not_found", rf'{_FETCHING} "{_REGISTRY}".*?{_OFFLINE}', _NO_ANSWER),
     ("chart_not_found", rf'"{_REGISTRY}(?<=\.tgz)".*?{_OFFLINE}', _NO_ANSWER),
-    ("chart_not_found", r'(?:path "|repo )(?P<chart>[^"\s]+)"? not found', _MISSING),
+    ("chart_not_found", r'path "(?P<chart>[^"\s]+)" not found', _NO_PATH),
+    ("chart_not_found", r'repo (?P<chart>[^"\s]+)"? not found', _MISSING),
     ("chart_not_found", r'chart "(?P<chart>[^"]+)" (?:version|matching) .*not found', _MISSING),
     ("chart_not_found", r"(?<!\S)(?P<chart>[\w.:-]+/\S+[:@]\S+): not found", _MISSING),
     (

@@ -203,6 +203,14 @@ def test_a_well_database_of_either_kind(settings):
         ),
         ("DROP TABLE migratehistory", "failed", "tables that are not Caelus's", "of its own"),
         ("DROP TABLE sessions", "failed", "tables are gone: sessions", "restore"),
+        (
+            "ALTER TABLE users RENAME COLUMN email TO mail",
+            *("failed", "columns or indexes are gone: users.email", "restore"),
+        ),
+        (
+            "DROP INDEX jobs_one_open",
+            *("failed", "columns or indexes are gone: jobs_one_open", "restore"),
+        ),
     ],
 )
 def test_a_schema_that_is_not_this_programs(settings, statement, status, detail, step):

@@ -12,6 +12,7 @@ from playhouse.schema_diff import diff_models
 from caelus import database, migrate
 from caelus.models import (
     MODELS,
+    UNIQUE,
     Audit,
     ClusterMark,
     Deployment,
@@ -211,6 +212,11 @@ def test_the_models_and_the_schema_do_not_differ(settings):
     database.database.drop_tables(MODELS)
     database.database.create_tables(MODELS)
     assert migrated == columns_and_links()
+
+
+def test_all_unique_indexes_are_those_that_are_looked_for(settings):
+    primary = {name for name in indexes() if name.endswith("_pkey")}
+    assert {name for name, index in indexes().items() if index[2]} - primary == UNIQUE
 
 
 def test_the_indexes_have_the_conditions_of_the_rules(settings):

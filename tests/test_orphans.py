@@ -145,7 +145,10 @@ def test_a_namespace_that_is_being_deleted_is_not_adopted(days, lost):
 def test_a_domain_that_is_taken_or_not_known_is_a_persons_to_give(days, lost):
     create(days, "b")
     answer = adopt(days, lost, domainname="B.example.org")
-    assert answer.sentence == (f"the domain b.example.org or the namespace {lost} is another's")
+    assert answer.sentence == (
+        f"the domain b.example.org or the namespace {lost} is another deployment's; delete that "
+        "one first if it is gone from the cluster, or give another domain (--domainname)"
+    )
     days.scene.run("kubectl", "annotate", "namespace", lost, "caelus/domain-")
     assert "give it (--domainname)" in adopt(days, lost).sentence
     assert adopt(days, lost, domainname="c.example.org").ok

@@ -195,6 +195,8 @@ def test_what_a_killed_restore_has_left_is_not_emptied_and_then_restored(cli, ye
         ("UPDATE events SET created_at = x'00ff'", "a row in it is damaged"),
         ("UPDATE events SET message = CAST(x'ff' AS TEXT)", "can't be read"),
         ("DROP TABLE jobs", "it has lost its tables jobs"),
+        ("ALTER TABLE users RENAME COLUMN is_admin TO admin", "it has lost users.is_admin"),
+        ("DROP INDEX jobs_one_open", "it has lost jobs_one_open"),
         (
             "CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END",
             "the backup is no use: no",

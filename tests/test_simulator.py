@@ -22,6 +22,7 @@ from caelus import (
     kubectl,
     manifests,
     releases,
+    sightings,
     simulated_pods,
     simulator,
     tool_checks,
@@ -69,6 +70,7 @@ def everything(tools: Tools) -> None:
     install(tools, image="notes:2", ingress={"hosts": [{"host": "a.example.org"}]})
     assert causes.gather(tools, UID)[1] == ""
     assert releases.is_server_side(tools, UID)
+    assert sightings.of(UID).values == {}
     assert manifests.difference(tools, UID) is None
     with changing(tools.config.simulated_cluster) as cluster:
         demo.scale_down(cluster, UID)
@@ -110,7 +112,7 @@ def test_each_kind_of_call_that_caelus_makes_is_answered(tools, caplog):
         ("helm template x", 'unknown command "template x" for the simulated helm'),
         ("helm upgrade x y --atomic", "unknown flag --atomic"),
         ("helm list --install", "unknown flag --install for the simulated helm list"),
-        ("helm get values x", '"get values"'),
+        ("helm get hooks x", '"get hooks"'),
         ("helm upgrade x", "takes no such arguments: x"),
         ("helm -f", '"-f"'),
         ("kubectl exec x", '"exec x" for the simulated kubectl'),
@@ -298,6 +300,13 @@ def test_no_value_gets_into_the_file(tools):
     assert not any(CANARY.encode() in path.read_bytes() for path in file.parent.iterdir())
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_an_orphan_can_be_adopted_though_its_values_are_not_known(tools):
+    install(tools, message=CANARY)
+    found = sightings.of(UID)
+    assert (found.chart, found.version, found.values) == ("notes", "1.0.0", {})
+    assert (found.orphan.release_status, found.orphan.revision) == ("deployed", 1)
 
 
 def test_looking_makes_no_file(tools):

@@ -150,7 +150,8 @@ SAID = {
         (
             'Error: path "/srv/chart" not found\n',
             "chart /srv/chart",
-            "chart /srv/chart does not exist",
+            "chart /srv/chart is not there, or Caelus may not read it; "
+            "its service sees no /root and no /home",
         ),
         ("Error: repo stable not found\n", "chart stable", "chart stable does not exist"),
         (
