@@ -57,6 +57,13 @@ def test_the_oldest_due_job_comes_first(queue):
     assert jobs.claim("w", later(hours=2)).id == 1
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_next_job_is_found_in_the_index_of_due_ones(queue):
+    sql, values = jobs._oldest.query(now(), None).sql()
+    plan = [row[-1] for row in database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert plan == ["SEARCH t1 USING INDEX jobs_due (run_after<?)"], "and nothing is sorted"
+
+
 def test_a_claimed_job_says_who_holds_it(queue):
     queue(1)
     job = jobs.claim("host:1:1", now())
