@@ -33,8 +33,8 @@ def open_database(config) -> None:
 
     with _connected(config):
         migrate.require_current(config)
-        if config.simulate:  # nothing simulated gets into what is not
-            claim_database(config)
+    if config.simulate:  # nothing simulated gets into what is not
+        claim_database(config)
 
 
 def upgrade_database(config) -> list[str]:
