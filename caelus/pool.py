@@ -17,6 +17,14 @@ class Pool(PooledPostgresqlDatabase):
         self._rests_since = weakref.WeakKeyDictionary()
         super().__init__(*arguments, **options)
 
+    def _connect(self):
+        connection = super()._connect()
+        if connection not in self._rests_since:  # then it is new
+            # Where tables are large, the server would else plan most statements anew each time,
+            # which takes longer than what they do.
+            connection.execute("SET plan_cache_mode = force_generic_plan")
+        return connection
+
     def execute_kept(self, sql: str, values: list):
         """As `execute_sql`, for SQL that comes again and again: the server plans it once."""
         started = time.perf_counter()

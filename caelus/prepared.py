@@ -1,7 +1,8 @@
 """Queries whose SQL is built once: peewee takes ten times as long to build it as SQLite to answer.
 
 A function that builds a query becomes one that runs it. What it is called with goes into the kept
-SQL, so nothing else may differ from call to call: no clock, no setting, no branch on a value.
+SQL, so nothing else may differ from call to call: no clock, no setting, no branch on a value. What
+never differs is written out in it, so it must not be a boolean, which databases write differently.
 """
 
 import functools
@@ -93,7 +94,8 @@ class _Slot(peewee.Node):
         field = getattr(converter, "__self__", None)
         # A row may stand for its id.
         is_plain = _is_plain(field) and not isinstance(field, peewee.ForeignKeyField)
-        return ctx.value(_Bound(self._name, None if is_plain else converter), False)
+        with ctx(value_literals=False):
+            return ctx.value(_Bound(self._name, None if is_plain else converter), False)
 
 
 class _Plan:
@@ -104,17 +106,15 @@ class _Plan:
             if isinstance(value, _Slot):
                 value.column = column
         self._query = query
-        self._sql, parameters = query.sql()
-        self._parameters = [
-            (p.name, p.converter, None) if isinstance(p, _Bound) else (None, None, p)
-            for p in parameters
-        ]
+        # Not parameters: planners must know the constants, or they take no partial index.
+        context = database.obj.get_sql_context(value_literals=True)
+        self._sql, self._parameters = context.parse(query)
         self._parts: list[_Part] = []
 
     def execute(self, values: dict):
         given = [
-            constant if name is None else converter(values[name]) if converter else values[name]
-            for name, converter, constant in self._parameters
+            converter(values[name]) if converter else values[name]
+            for name, converter in self._parameters
         ]
         return database.obj.execute_kept(self._sql, given)
 

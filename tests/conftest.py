@@ -296,3 +296,19 @@ def programs(request):
 def kube():
     with KubeServer() as server:
         yield server
+
+
+@contextlib.contextmanager
+def statements():
+    """The SQL that is run in the block, without BEGIN and COMMIT."""
+    found = []
+
+    def note(event):
+        if not event.sql.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+            found.append(event.sql)
+
+    database.database.query_hooks.append(note)
+    try:
+        yield found
+    finally:
+        database.database.query_hooks.remove(note)

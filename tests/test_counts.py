@@ -1,12 +1,10 @@
 """How many statements each request makes: as many as ever, however many rows there are."""
 
-import contextlib
-
 import pytest
 
 from caelus import jobs
-from caelus.database import database, is_postgres, session, transaction
-from tests.conftest import TEMPLATE
+from caelus.database import is_postgres, session, transaction
+from tests.conftest import TEMPLATE, statements
 
 # Without BEGIN and COMMIT. The first is that of the token; the last three of a change are the
 # event's: the end of the chain, the event, its new end.
@@ -43,22 +41,6 @@ ARGUMENTS = {
 }
 
 
-@contextlib.contextmanager
-def counted():
-    """The statements that are made in the block."""
-    found = []
-
-    def note(event):
-        if not event.sql.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
-            found.append(event.sql)
-
-    database.obj.query_hooks.append(note)
-    try:
-        yield found
-    finally:
-        database.obj.query_hooks.remove(note)
-
-
 def finish_all() -> None:
     while True:
         with session():
@@ -80,9 +62,9 @@ def fill(shop, first: int, last: int) -> None:
 
 
 def number_of(shop, command: str) -> int:
-    with counted() as statements:
+    with statements() as made:
         assert shop(command, **ARGUMENTS.get(command, {})).ok
-    return len(statements)
+    return len(made)
 
 
 @pytest.mark.parametrize("command", STATEMENTS)
@@ -104,12 +86,12 @@ def test_a_list_makes_no_more_statements_for_more_rows(shop, command):
 def test_a_claim_is_one_statement_and_a_look_where_looking_is_free(shop):
     fill(shop, 1, 2)
     shop("update-deployment", user_id=1, deployment_id=1, domainname="new.example.org")
-    with session(), counted() as claim:
+    with session(), statements() as claim:
         job = jobs.claim("test")
     assert len(claim) == (1 if is_postgres() else 2)
-    with session(), transaction(), counted() as finish:
+    with session(), transaction(), statements() as finish:
         assert jobs.finish(job)
     assert len(finish) == 1
-    with session(), counted() as nothing:
+    with session(), statements() as nothing:
         assert jobs.claim("test") is None
     assert len(nothing) == 1

@@ -9,6 +9,7 @@ from caelus.database import database, is_postgres, session, transaction
 from caelus.errors import Unavailable
 from caelus.models import Job, Product, Template, User, now
 from caelus.prepared import insert, prepared
+from tests.conftest import statements
 
 AT = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC)
 
@@ -34,8 +35,13 @@ def renamed(id, **changes):
 
 
 @prepared
-def returned(email):
-    return User.update(is_admin=True).where(User.email == email).returning(User)
+def returned(email, is_admin):
+    return User.update(is_admin=is_admin).where(User.email == email).returning(User)
+
+
+@prepared
+def named(id):
+    return User.select().where(User.id == id, User.email.in_(("it's", "eve@example.org")))
 
 
 @pytest.fixture
@@ -79,13 +85,9 @@ def test_what_a_join_loads_is_loaded(people):
     product = Product.create(name="App")
     insert(Template(product=product, chart_ref="r", chart_version="1", capabilities_json={"a": 1}))
     template = of_product.first(name="App")
-    statements = []
-    database.obj.query_hooks.append(statements.append)
-    try:
+    with statements() as made:
         assert (template.product.name, template.capabilities_json) == ("App", {"a": 1})
-    finally:
-        database.obj.query_hooks.clear()
-    assert statements == []
+    assert made == []
 
 
 def test_written_columns_are_converted_and_null_is_a_value(people):
@@ -97,7 +99,26 @@ def test_written_columns_are_converted_and_null_is_a_value(people):
 
 
 def test_an_update_can_give_its_rows(people):
-    assert [(row.id, row.is_admin) for row in returned.all(email="eve@example.org")] == [(2, True)]
+    found = returned.all(email="eve@example.org", is_admin=True)
+    assert [(row.id, row.is_admin) for row in found] == [(2, True)]
+
+
+def test_constants_are_written_out_for_the_planner(people):
+    with statements() as made:
+        assert [row.id for row in named.all(id=2)] == [2]
+        assert not named.all(id=1)
+    sql, again = made
+    assert sql.endswith("""IN ('it''s', 'eve@example.org')))""") and sql == again
+
+
+def test_postgres_plans_a_statement_once(people):
+    if not is_postgres():
+        pytest.skip("SQLite's plans know no values")
+    for _ in range(8):
+        named.all(id=2)
+    asked = "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+    plans = database.execute_sql(f"{asked} WHERE position(%s in statement) > 0", ("eve@",))
+    assert plans.fetchall() == [(8, 0)]
 
 
 def test_an_inserted_row_has_its_id_and_its_own_time(people):
