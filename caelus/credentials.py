@@ -9,11 +9,13 @@ import string
 
 import peewee
 
-from caelus.database import transaction
+from caelus.database import transaction, waiting
+from caelus.errors import Unavailable
 from caelus.prepared import Prepared
 
 ALPHABET = string.digits + string.ascii_letters
 MINUTE = datetime.timedelta(minutes=1)
+NOTE_SECONDS = 0.2  # what a request waits to be noted; the next one will be
 LENGTH = 43  # of base 62: 256 bits, so that no slow hash is needed and nobody can guess
 
 
@@ -37,5 +39,6 @@ def note_use(row, column: peewee.DateTimeField, at: datetime.datetime) -> None:
     """Write down that the row was used, to the minute. That it can't be keeps nobody out."""
     before = getattr(row, column.name)
     if before is None or before < at - MINUTE:
-        with contextlib.suppress(peewee.DatabaseError), transaction():
+        hindered = contextlib.suppress(peewee.DatabaseError, Unavailable)
+        with hindered, waiting(NOTE_SECONDS), transaction():
             type(row).update({column: at}).where(type(row).id == row.id).execute()

@@ -14,7 +14,7 @@ import time
 
 import peewee
 
-from caelus import presence
+from caelus import patience, presence
 from caelus.config import Config
 from caelus.errors import ConfigError, Conflict, Unavailable
 
@@ -33,10 +33,7 @@ SQLITE_PRAGMAS = {
     "foreign_keys": 1,
     "secure_delete": 1,
 }
-WAIT_SECONDS = 30  # of a writer for those of other processes, and as long for those of its own
-# SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
-_writer = threading.RLock()
-_thread = threading.local()  # .endings: what `before_commit` was given in the transaction; .holds
+_thread = threading.local()  # .endings: what `before_commit` was given in the transaction
 
 
 def connect(config: Config) -> None:
@@ -73,6 +70,10 @@ def sqlite_path(url: str) -> pathlib.Path:
 
 
 class Sqlite(peewee.SqliteDatabase):
+    def _add_conn_hooks(self, conn):
+        patience.settle(conn)
+        super()._add_conn_hooks(conn)
+
     def execute_kept(self, sql: str, values: list):
         """As `execute_sql`, for SQL that comes again and again."""
         started = time.perf_counter()
@@ -84,9 +85,7 @@ class Sqlite(peewee.SqliteDatabase):
 
 def sqlite(path: pathlib.Path, **pragmas) -> Sqlite:
     # IMMEDIATE: a transaction that reads first and writes later can't be refused half-way.
-    return Sqlite(
-        str(path), timeout=WAIT_SECONDS, lock_type="IMMEDIATE", pragmas=SQLITE_PRAGMAS | pragmas
-    )
+    return Sqlite(str(path), lock_type="IMMEDIATE", pragmas=SQLITE_PRAGMAS | pragmas)
 
 
 def postgres(url: str, connections: int):
@@ -106,13 +105,13 @@ def postgres(url: str, connections: int):
     from caelus.pool import Pool  # SQLite has no need of it
 
     # The driver would try for more than two minutes to reach a host that does not answer.
-    patience = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
+    bound = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
     return Pool(
         "postgresql://" + url.partition("://")[2],
         max_connections=connections,
         timeout=10,
         prefer_psycopg3=True,
-        **patience,
+        **bound,
     )
 
 
@@ -219,8 +218,30 @@ def session():
 
 
 def hold() -> None:
-    """Keep this thread's connection from one session to the next, until `give_back`."""
+    """Keep this thread's connection from one session to the next, until `give_back`.
+
+    Such a thread answers requests: from now on it does not wait long for locks.
+    """
     _thread.holds = True
+    _wait(patience.REQUEST_WAIT_SECONDS)
+
+
+@contextlib.contextmanager
+def waiting(seconds: float):
+    """In the block, wait no longer than that for SQLite's one writer."""
+    before = patience.seconds()
+    _wait(seconds)
+    try:
+        yield
+    finally:
+        _wait(before)
+
+
+def _wait(seconds: float) -> None:
+    if seconds != patience.seconds():
+        patience.become(seconds)
+        if not (is_postgres() or database.is_closed()):
+            patience.settle(database.connection())
 
 
 def give_back() -> None:
@@ -249,7 +270,7 @@ def transaction():
     outer, endings = getattr(_thread, "endings", None), []
     _thread.endings = endings
     try:
-        with contextlib.nullcontext() if is_postgres() else _writing(), database.atomic():
+        with contextlib.nullcontext() if is_postgres() else patience.writing(), database.atomic():
             yield
             if outer is None:
                 for ending in endings:
@@ -261,18 +282,6 @@ def transaction():
     if getattr(_thread, "forgets", False) and not database.in_transaction():
         _thread.forgets = False
         _empty_log()
-
-
-@contextlib.contextmanager
-def _writing():
-    """Be this process's one writer. Raises Unavailable where the others take too long: who waits
-    on another process's lock would else keep all after it waiting, one after the other."""
-    if not _writer.acquire(timeout=WAIT_SECONDS):
-        raise Unavailable("the database does not work: it is locked by somebody for too long")
-    try:
-        yield
-    finally:
-        _writer.release()
 
 
 def before_commit(ending) -> None:

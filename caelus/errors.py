@@ -135,6 +135,7 @@ class Unavailable(CaelusError):
 
     status = 503
     title = "Database unavailable"
+    headers = {"Retry-After": "5"}
 
 
 class ClusterUnavailable(CaelusError):

@@ -8,7 +8,7 @@ import time
 import psycopg
 import pytest
 
-from caelus import config, database, pool, startup
+from caelus import config, database, patience, pool, startup
 from caelus.actors import OPERATOR
 from caelus.dispatch import dispatch
 from caelus.errors import Unavailable
@@ -16,7 +16,7 @@ from caelus.operations import BY_COMMAND
 
 
 def test_writers_wait_for_another_process_together_not_one_after_the_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(database, "WAIT_SECONDS", 1)
+    monkeypatch.setattr(patience, "WAIT_SECONDS", 1)
     startup.upgrade_database(config.load())
     begun = time.monotonic()
 
@@ -25,14 +25,75 @@ def test_writers_wait_for_another_process_together_not_one_after_the_other(tmp_p
             pass
         return time.monotonic() - begun
 
-    path = str(database.sqlite_path(config.load().database_url))
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with concurrent.futures.ThreadPoolExecutor(6) as threads:
-            waited = sorted(threads.map(write, range(6)))
+    with foreign_lock(), concurrent.futures.ThreadPoolExecutor(6) as threads:
+        waited = sorted(threads.map(write, range(6)))
     assert waited[-1] < 3.5 * waited[0]  # alone it would be six times
     with database.session(), database.transaction():  # none of them is left in the way
         pass
+
+
+def raw_answers(rest, command: str, count: int, **arguments) -> list:
+    """What as many requests at a time are answered, each in a thread as the server has them."""
+    operation = BY_COMMAND[command]
+    extra = {"json": arguments} if arguments else {}
+
+    def ask(_):
+        with contextlib.closing(database.database):
+            return rest.client.simulate_request(
+                operation.method, operation.path, remote_addr="127.0.0.1", **extra
+            )
+
+    with concurrent.futures.ThreadPoolExecutor(count) as threads:
+        return list(threads.map(ask, range(count)))
+
+
+@contextlib.contextmanager
+def foreign_lock():
+    path = str(database.sqlite_path(config.load().database_url))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_request_waits_for_another_process_less_long_than_a_worker(rest, monkeypatch):
+    monkeypatch.setattr(patience, "REQUEST_WAIT_SECONDS", 0.5)
+    with database.session():
+        database.database.execute_sql("UPDATE tokens SET last_used_at = '2999-01-01 00:00:00'")
+    begun = time.monotonic()
+    with foreign_lock():
+        answers = raw_answers(rest, "create-user", 4, email="ada@example.org")
+    assert time.monotonic() - begun < patience.WAIT_SECONDS / 3
+    assert {(a.status_code, a.headers.get("Retry-After")) for a in answers} == {(503, "5")}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_only_reads_does_not_wait_for_a_writer(rest, monkeypatch):
+    """Though that their token was used is to be noted."""
+    monkeypatch.setattr(patience, "REQUEST_WAIT_SECONDS", 20)
+    begun = time.monotonic()
+    with foreign_lock():
+        answers = raw_answers(rest, "list-users", 4)
+    assert time.monotonic() - begun < 10
+    assert {a.status_code for a in answers} == {200}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_thread_waits_long_until_it_answers_requests(settings):
+    def timeout() -> int:
+        return database.database.execute_sql("PRAGMA busy_timeout").fetchone()[0]
+
+    def timeouts():
+        with contextlib.closing(database.database):
+            yield timeout()
+            with database.waiting(0.2):
+                yield timeout()
+            yield timeout()
+            database.hold()
+            yield timeout()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as other:
+        assert other.submit(list, timeouts()).result() == [30_000, 200, 30_000, 5_000]
 
 
 # Connections to Postgres

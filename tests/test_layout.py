@@ -15,7 +15,7 @@ FLOORS = [
     "lasting fitting patterns validation references pool database models prepared migrate process"
     " charts archives"
     " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes"
-    " readonly presence copies"
+    " readonly presence patience copies"
     " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",
     "users icons products templates values bindings policies deployments jobs events redact leases"
     " notices reconcile attempts outcomes"
