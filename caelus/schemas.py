@@ -12,7 +12,7 @@ EMAIL = {"type": "string", "format": "email"}
 DOMAIN = {"type": "string", "format": "hostname"}
 # At most 53 characters, which is Helm's limit for the release of the same name.
 NAMESPACE = {"type": "string", "pattern": r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength": 53}
-NAME = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
+NAME = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S", "format": "line"}
 ICON = {
     "type": ["string", "null"],
     "description": "An image of at most 32 KiB as a URI, data:image/png;base64,..., or as jpeg, "
@@ -20,7 +20,7 @@ ICON = {
 }
 DIGEST = {"type": ["string", "null"], "pattern": "^sha256:[0-9a-f]{64}$", "maxLength": 71}
 DAYS = {"type": ["integer", "null"], "minimum": 1, "maximum": 3650}
-LABEL = {"type": ["string", "null"], "minLength": 1, "maxLength": 100}
+LABEL = {"type": ["string", "null"], "minLength": 1, "maxLength": 100, "format": "line"}
 SECONDS = {"type": ["integer", "null"], "minimum": 1, "maximum": 86_400}
 STATUS = {"type": "string", "enum": list(DEPLOYMENT_STATUSES)}
 JOB_STATUS = {"type": "string", "enum": list(JOB_STATUSES)}

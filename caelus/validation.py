@@ -339,6 +339,7 @@ def _worded(error) -> str:
 WORDED_FORMATS = {
     "hostname": "a host name (RFC 1123), such as cloud.example.org",
     "email": "an e-mail address, such as ada@example.org",
+    "line": "one line without control characters",
     "word": "one word of at most 1000 bytes that does not begin with a hyphen",
 }
 MESSAGES = {

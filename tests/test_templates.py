@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from caelus import yamltext
-from caelus.models import Deployment
+from caelus import database, yamltext
+from caelus.models import Deployment, Product
 from tests.conftest import TEMPLATE
 
 CHART = {"chart_ref": "oci://example.org/notes", "chart_version": "1.0.0"}
@@ -48,16 +48,25 @@ def test_a_new_product_is_shown_with_what_was_asked_for(surface):
 
 
 def test_what_is_no_name_is_refused(surface):
-    for name in ("", " ", "\n", "x" * 201):
+    for name in ("", " ", "\n", "a\nb", "a\x1b[2J", "x" * 201):
         assert refused(surface("create-product", name=name), 422).startswith("name must ")
     assert surface("list-products").document == []
 
 
 def test_a_name_is_kept_as_it_is(surface):
-    names = ["x" * 200, "Böse  Wörter 日本 😀", "007", "null", "yes", " x", "a\nb"]
+    names = ["x" * 200, "Böse  Wörter 日本 😀", "007", "null", "yes", " x", "👩\u200d💻"]
     for name in names:
         assert surface("create-product", name=name).document["name"] == name
     assert [product["name"] for product in surface("list-products").document] == names
+
+
+def test_a_product_of_before_with_a_name_of_two_lines_is_there_and_can_be_deleted(product):
+    with database.session():
+        Product.update(name="a\nb").execute()
+    assert product("get-product", product_id=1).document["name"] == "a\nb"
+    assert product("update-product", product_id=1, description="x").document["name"] == "a\nb"
+    assert product("delete-product", product_id=1).ok
+    assert product("list-products").document == []
 
 
 def test_a_name_is_taken_until_its_product_is_deleted(product):

@@ -192,6 +192,8 @@ def messages(schema, document) -> dict:
         (schemas.NAME, "", "must not be empty"),
         (schemas.NAME, " ", 'must match the pattern "\\\\S"'),
         (schemas.NAME, "x" * 201, "must have at most 200 characters"),
+        (schemas.NAME, "a\nb", "must be one line without control characters"),
+        (schemas.LABEL, "a\x1b[2J", "must be one line without control characters"),
         (
             schemas.STATUS,
             "x",
@@ -261,6 +263,13 @@ def test_what_could_be_taken_for_an_option_is_no_word(word):
 @pytest.mark.parametrize("word", ["oci://example.org/x", "./a-b.tgz", "1.0.0+build", "ä" * 500])
 def test_a_chart_and_its_version_are_words(word):
     assert messages(schemas.fields(it=schemas.WORD), {"it": word}) == {}
+
+
+@pytest.mark.parametrize(
+    "end", [*map(chr, range(1, 32)), "\x7f", "\x85", "\x9b", "\u2028", "\u2029"]
+)
+def test_a_name_is_one_line(end):
+    assert list(messages(schemas.fields(it=schemas.NAME), {"it": f"a{end}"})) == ["it"]
 
 
 # Showing paths and texts
