@@ -9,17 +9,13 @@ import hashlib
 import re
 from xml.parsers import expat
 
+from caelus import rasters
 from caelus.errors import Invalid
 
 MAX_BYTES = 32 * 1024
 SVG = "image/svg+xml"
-RASTERS = {
-    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
-    "image/gif": re.compile(rb"GIF8[79]a"),
-    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
-}
-KINDS = (*RASTERS, SVG)
+MAX_PIXELS = 4096  # in width and in height: a browser makes room for all of them
+KINDS = (*rasters.SIGNATURES, SVG)
 SVG_ROOT = "http://www.w3.org/2000/svg svg"
 _URI = re.compile(r"data:([^;,]*);base64,(.*)", re.DOTALL)
 
@@ -57,11 +53,12 @@ def kind_of(content: bytes) -> str:
     if len(content) > MAX_BYTES:
         have = -(-len(content) // 1024)
         raise _refused(f"must be an image of at most {MAX_BYTES // 1024} KiB, not {have}")
-    for kind, magic in RASTERS.items():
-        if magic.match(content):
-            return kind
-    _check_svg(content)
-    return SVG
+    kind = rasters.kind_of(content)
+    if kind is None:
+        _check_svg(content)
+        return SVG
+    _check_size(rasters.size_of(kind, content), kind)
+    return kind
 
 
 def _decoded(text: str) -> bytes:
@@ -73,6 +70,13 @@ def _decoded(text: str) -> bytes:
     if base64.b64encode(content).decode() != text or not content:
         raise _refused("must hold an image in base64 after the comma, without breaks")
     return content
+
+
+def _check_size(size: tuple[int, int] | None, kind: str) -> None:
+    if size is None or 0 in size:
+        raise _refused(f"must be a whole image; this {kind} is cut off or broken")
+    if max(size) > MAX_PIXELS:
+        raise _refused(f"must have at most {MAX_PIXELS} pixels in width and height")
 
 
 def _check_svg(content: bytes) -> None:

@@ -1,13 +1,14 @@
 """Icons of products: which images are taken, how they come in, and where they are shown."""
 
 import base64
+import binascii
+import struct
 
 import pytest
 
-from caelus import icons
+from caelus import icons, rasters
 from caelus.models import Event, Icon
-from tests.conftest import TEMPLATE
-from tests.test_counts import counted
+from tests.conftest import TEMPLATE, statements
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -21,11 +22,21 @@ BOMB = (
     b'<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     b'<svg xmlns="http://www.w3.org/2000/svg"><text>&b;</text></svg>'
 )
+# Images of 3 by 2 pixels; of the JPEG no more than its header.
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0\xff\xff\xc2\0\x0b\x08\0\2\0\3\1\1\x11\0"
+GIF = base64.b64decode("R0lGODdhAwACAIEAAP8AAAAAAAAAAAAAACwAAAAAAwACAAAIBgABCBwYEAA7")
+LOSSY = base64.b64decode(
+    "UklGRjwAAABXRUJQVlA4IDAAAADQAQCdASoDAAIAAUAmJaACdLoB+AADsAD+8ut//NgVzXPv9//S4P0uD9Lg/9KQAAA="
+)
+LOSSLESS = base64.b64decode("UklGRhwAAABXRUJQVlA4TA8AAAAvAkAAAAcQ/Y/+ByKi/wEA")
+EXTENDED = LOSSY[:12] + b"VP8X\x0a\0\0\0\0\0\0\0\2\0\0\1\0\0" + LOSSY[12:]
 GOOD = {
     "PNG": ("image/png", PNG),
-    "JPEG": ("image/jpeg", b"\xff\xd8\xff\xe0\0\x10JFIF"),
-    "GIF": ("image/gif", b"GIF89a\1\0\1\0"),
-    "WebP": ("image/webp", b"RIFF\x0a\0\0\0WEBPVP8 "),
+    "JPEG": ("image/jpeg", JPEG),
+    "GIF": ("image/gif", GIF),
+    "WebP": ("image/webp", LOSSY),
+    "a WebP without loss": ("image/webp", LOSSLESS),
+    "a WebP that is extended": ("image/webp", EXTENDED),
     "SVG": (icons.SVG, SVG),
     "an SVG with a prefix": (icons.SVG, b'<s:svg xmlns:s="http://www.w3.org/2000/svg"/>'),
     "an SVG with a DOCTYPE": (icons.SVG, DOCTYPE),
@@ -38,9 +49,16 @@ def uri(content: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def png(width: int, height: int) -> bytes:
+    """The header of one."""
+    header = b"IHDR" + struct.pack(">II5B", width, height, 8, 6, 0, 0, 0)
+    return PNG[:12] + header + struct.pack(">I", binascii.crc32(header))
+
+
 PLAIN = uri(PNG)
 DRAWN = uri(SVG, icons.SVG)
 NO_IMAGE = "must be a PNG, JPEG, WebP, GIF or SVG image"
+CUT = "must be a whole image; this {} is cut off or broken".format
 NO_BASE64 = "must hold an image in base64"
 BAD = {
     "an address": ("https://example.org/x.png", "must be a URI that begins with data:image/png"),
@@ -76,6 +94,13 @@ BAD = {
         uri(PNG.ljust(icons.MAX_BYTES + 1, b"\0")),
         "must be an image of at most 32 KiB, not 33",
     ),
+    "a PNG's signature": (uri(PNG[:8]), CUT("image/png")),
+    "a PNG with a broken header": (uri(PNG[:19] + b"\2" + PNG[20:]), CUT("image/png")),
+    "a PNG of no pixels": (uri(png(0, 1)), CUT("image/png")),
+    "a PNG of very many": (uri(png(4096, 4097)), "must have at most 4096 pixels"),
+    "a JPEG without a frame": (uri(JPEG[:20] + b"\xff\xd9", "image/jpeg"), CUT("image/jpeg")),
+    "a GIF without height": (uri(GIF[:8] + b"\0" * 5, "image/gif"), CUT("image/gif")),
+    "a WebP of no known kind": (uri(LOSSY[:12], "image/webp"), CUT("image/webp")),
     "deep": (uri(b"<a>" * 9000, icons.SVG), NO_IMAGE),
 }
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -109,6 +134,19 @@ def test_what_is_no_icon_is_refused_and_nothing_is_changed(rest, name):
     assert (found["icon"], found["description"]) == (PLAIN, None)
     assert rest("create-product", name="Other", icon=text).code == 422
     assert len(rest("list-products").document) == 1
+
+
+IMAGES = {"PNG": PNG, "JPEG": JPEG, "GIF": GIF, "VP8": LOSSY, "VP8L": LOSSLESS, "VP8X": EXTENDED}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_tells_its_size_or_none_wherever_it_is_cut_off(name):
+    content = IMAGES[name]
+    size = (1, 1) if content is PNG else (3, 2)
+    kind = rasters.kind_of(content)
+    found = [rasters.size_of(kind, content[:end]) for end in range(len(content) + 1)]
+    assert (found[0], found[-1]) == (None, size)
+    assert set(found) == {None, size}
 
 
 # Setting it, and taking it away
@@ -228,17 +266,17 @@ def test_a_list_does_not_read_the_icons(shop):
     for number in range(20):
         assert shop("create-product", name=f"P{number}", icon=large).ok
     shop("get-user", user_id=1)  # once a minute the use of a token is noted
-    with counted() as statements:
+    with statements() as made:
         listed = shop("list-products").document
     assert len(listed) == 21
-    assert len(statements) == 2
-    assert not any("icons" in sql for sql in statements)
+    assert len(made) == 2
+    assert not any("icons" in sql for sql in made)
 
 
 @on_sqlite
 def test_one_product_comes_with_its_icon_in_one_query(shop):
     shop("update-product", product_id=1, icon=PLAIN)
     assert shop("create-template", product_id=1, **TEMPLATE | {"chart_version": "3.0.0"}).ok
-    with counted() as statements:
+    with statements() as made:
         assert icon_of(shop) == PLAIN
-    assert len(statements) == 2  # with that of the token
+    assert len(made) == 2  # with that of the token

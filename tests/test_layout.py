@@ -17,7 +17,7 @@ FLOORS = [
     " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes"
     " readonly presence patience copies"
     " simulator simulated_cluster simulated_pods simulated_helm simulated_charts simulated_kubectl",
-    "users icons products templates values bindings policies deployments jobs events redact leases"
+    "users icons rasters products templates values bindings policies deployments jobs events redact leases"
     " notices reconcile attempts outcomes"
     " drift manifests secretvalues rotation fence rbac"
     " actors audit credentials tokens logins sessions refusals arrivals"
