@@ -7,7 +7,7 @@ import pytest
 
 from caelus.models import Deployment, Product, Template
 from tests.admins import Pages, Read, text_of
-from tests.test_counts import counted
+from tests.conftest import statements
 from tests.test_overview import deploy, queries
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -78,15 +78,15 @@ def test_a_search_takes_one_statement_more_however_much_there_is(shop):
     shop("get-user", user_id=1)  # once a minute the use of a token is noted
     for number, few in ((0, 3), (1, 4)):
         found = {"search": "d"} if number else {}
-        with counted() as statements:
+        with statements() as made:
             domains(shop, **found)
-        assert len(statements) == few
+        assert len(made) == few
     deploy(300)
     for number in range(30):
         other_product(f"P{number}")
-    with counted() as statements:
+    with statements() as made:
         assert len(domains(shop, search="d")) == 302
-    assert len(statements) == 4
+    assert len(made) == 4
 
 
 # The page
