@@ -1,5 +1,6 @@
 """The commands that back the database up, and bring it back."""
 
+import contextlib
 import pathlib
 import sys
 
@@ -85,16 +86,27 @@ def _agreed(config, file: pathlib.Path, found: dict) -> bool:
 
 
 def restored(words: dict) -> int:
-    open_database(configure())
+    config = configure()
+    open_database(config)
     from caelus import restored as marks
     from caelus import yamltext
     from caelus.database import session, transaction
     from caelus.events import by
 
-    with session(), transaction(), by("operator"):
+    with _nobody_else(config), session(), transaction(), by("operator"):
         count = marks.mark("the database was restored, said the operator")
     yamltext.dump({"deployments_to_compare": count}, sys.stdout)
     return 0
+
+
+def _nobody_else(config):
+    """A worker of before would go on with what it has read. (Of Postgres, a person must see to
+    it: its other connections may be anybody's.)"""
+    from caelus import database, presence
+
+    if config.is_sqlite:
+        return presence.only(database.sqlite_path(config.database_url))
+    return contextlib.nullcontext()
 
 
 COMMANDS = {

@@ -50,6 +50,17 @@ def alone(path: pathlib.Path):
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def only(path: pathlib.Path):
+    """As `alone`, by who has it open already; from the end on, they have it so no more."""
+    try:
+        if not _locks(_shared[-1], fcntl.LOCK_EX, PATIENCE_SECONDS):
+            raise ConfigError(IN_USE.format(path=path))
+        yield
+    finally:
+        leave()
+
+
 def _opened(path: pathlib.Path) -> int:
     # Not the database itself: closing any descriptor of it would end SQLite's own locks.
     place = path.with_name(f"{path.name}.lock")

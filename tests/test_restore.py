@@ -483,6 +483,16 @@ def test_caelus_is_told_of_a_copy_by_hand(cli, yesterday, settings):
     assert audit.verify()["ok"]
 
 
+def test_caelus_is_told_of_none_while_it_is_running(yesterday, settings):
+    leave()
+    program = Program(CAELUS_DATABASE_URL=settings.database_url)
+    with program.serve("--workers=0"):
+        done = program.run("restored")
+        assert (done.returncode, "a Caelus is running on" in done.stderr) == (1, True)
+        assert "restored" not in [e["type"] for e in program.yaml("list-all-events")]
+    assert program.run("restored").returncode == 0
+
+
 def test_the_fault_of_an_audit_is_told_and_restored(cli, yesterday, settings):
     database.database.execute_sql("UPDATE events SET message = 'x' WHERE id = 2")
     cli.run("backup", str(yesterday), "--force")
