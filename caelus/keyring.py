@@ -97,8 +97,12 @@ def locked():
 
 
 def export(path: pathlib.Path, more: pathlib.Path | None = None) -> None:
-    """Write the keys to a file at `path`, after them those in the file `more`."""
-    _replace(path, list(dict.fromkeys([*_keys(), *(_in_file(more) if more else [])])))
+    """Write the keys to a file at `path`, after them those in the file `more`.
+
+    As root, it becomes the owner's of the directory, as what it goes with does.
+    """
+    keys = dict.fromkeys([*_keys(), *(_in_file(more) if more else [])])
+    _replace(path, list(keys), path.parent)
 
 
 def take_in(path: pathlib.Path) -> list[str]:
@@ -168,17 +172,18 @@ def _in_file(path: pathlib.Path) -> list[bytes]:
 
 
 def _write(keys: list[bytes]) -> None:
-    _replace(_path().resolve(), keys)  # a link stays one
+    path = _path().resolve()  # a link stays one
+    _replace(path, keys, path if path.exists() else config.data_dir())
 
 
-def _replace(path: pathlib.Path, keys: list[bytes]) -> None:
+def _replace(path: pathlib.Path, keys: list[bytes], like: pathlib.Path) -> None:
     """Replace the file as a whole, such that a power cut leaves the old one or the new one."""
     new = path.with_name(f"{path.name}.new")
     text = "".join(f"{base64.b64encode(key).decode()}\n" for key in keys)
     try:
         new.unlink(missing_ok=True)  # a kill may have left it
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            give_away(file.fileno(), path if path.exists() else config.data_dir())
+            give_away(file.fileno(), like)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -104,6 +104,19 @@ def test_a_key_comes_along_only_when_asked_for(cli, file, settings):
     assert token.encode() not in file.read_bytes()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("owner", [0, 65534])
+def test_by_root_both_files_are_of_the_directorys_owner(cli, file, settings, owner):
+    keyring.seal("hunter2", "a row")
+    os.chown(settings.data_dir, 65533, 65533)
+    for _ in range(2):
+        os.chown(file.parent, owner, owner)
+        assert cli.run("backup", str(file), "--with-key", "--force").ok
+        owners = {path.name: path.stat().st_uid for path in file.parent.iterdir()}
+        assert owners == {"mine.db": owner, "mine.db.key": owner}
+        owner = 65532  # what is replaced has another one
+
+
 @pytest.mark.parametrize(
     ("place", "sentence"),
     [
