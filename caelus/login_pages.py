@@ -59,6 +59,14 @@ class Logout:
     def __init__(self, settings: Config):
         self._settings = settings
 
+    def on_get(self, req, resp):
+        """Log nobody out, for any page may lead here; a person is shown what does."""
+        if req.client_prefers((falcon.MEDIA_JSON, falcon.MEDIA_HTML)) == falcon.MEDIA_HTML:
+            raise falcon.HTTPFound("/ui")
+        raise falcon.HTTPMethodNotAllowed(["POST"])
+
+    on_head = on_get
+
     def on_post(self, req, resp):
         peer = req.context.peer
         with session(), transaction():

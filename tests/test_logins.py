@@ -296,6 +296,17 @@ def test_nobody_can_log_out_without_harm(browser):
     assert browser.send("GET", "/logout").status_code == 405
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_only_looks_at_the_address_stays_logged_in(ada, method):
+    accept = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    led = ada.send(method, "/logout", {**OWN, **accept})
+    assert (led.status_code, led.headers["location"]) == (302, "/ui")
+    told = ada.send(method, "/logout", {**OWN, "Accept": "*/*"})
+    assert (told.status_code, told.headers["allow"]) == (405, "POST")
+    assert told.headers["content-type"] == "application/problem+json"
+    assert ada.send("GET", "/me").status_code == 200
+
+
 def test_two_cookies_are_none(ada):
     """One may be from another site below the same domain."""
     ada.headers = {"Cookie": f"caelus_session={ada.cookie}; caelus_session=x"}
