@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import yaml
 
-from caelus import config, database, startup
+from caelus import config, database, patience, startup
 from caelus.api import create_app
 from caelus.cli import main
 from caelus.operations import BY_COMMAND
@@ -34,7 +34,8 @@ def clean_environment(monkeypatch, tmp_path):
     for name in ("DATABASE_URL", "KUBECONFIG", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CAELUS_DATA_DIR", str(tmp_path / "data"))
-    # What `main` sets for the whole process must not outlive the test.
+    # What `main` sets for its process, and a request for its thread, must not outlive the test.
+    patience.become(patience.WAIT_SECONDS)
     monkeypatch.setattr(logging.getLogger(), "handlers", logging.getLogger().handlers[:])
 
 

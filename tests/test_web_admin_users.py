@@ -4,9 +4,11 @@ import urllib.parse
 
 import pytest
 
+from caelus import patience
 from caelus.models import User
 from tests.admins import Pages, Read, after, text_of
 from tests.admins import admin as admin
+from tests.test_database import foreign_lock
 from tests.test_logins import Browser
 from tests.test_overview import deploy
 
@@ -45,6 +47,24 @@ def test_a_refused_user_is_not_lost(admin, email, status):
     assert Read(answer).with_id("email")["value"] == email
     assert "checked" in answer.text
     assert 'role="alert"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "fields"),
+    [
+        ("/users/new", "email", {"email": "eve@example.org"}),
+        ("/products/new", "name", {"name": "Wiki"}),
+    ],
+)
+def test_a_database_that_is_locked_is_no_fault_of_a_field(admin, path, field, fields, monkeypatch):
+    monkeypatch.setattr(patience, "REQUEST_WAIT_SECONDS", 0.1)
+    with foreign_lock():
+        answer = admin.post(path, **fields)
+    assert (answer.status_code, 'role="alert"' in answer.text) == (503, True)
+    assert "aria-invalid" not in answer.text
+    assert Read(answer).with_id(field)["value"] == fields[field]
+    refused = admin.post(path, **dict.fromkeys(fields, ""))
+    assert Read(refused).with_id(field)["aria-invalid"] == "true"
 
 
 def test_a_role_is_given_and_taken(admin):

@@ -133,6 +133,14 @@ def test_a_deletion_says_what_is_lost_and_wants_the_name(one):
     assert Deployment.get().status == "deleting"
 
 
+def test_only_a_wrong_name_is_marked_as_wrong(ada, rest):
+    deploy(rest)
+    for typed, count in (("n2.example.org", 1), ("n1.example.org", 0)):
+        answer = ada.post(f"{HERE}/delete", name=typed)
+        assert (answer.status_code, answer.text.count("aria-invalid")) == (409, count)
+    assert "already queued or running" in answer.text
+
+
 def test_a_deleted_app_still_has_its_page_but_no_changes(one):
     settle(status="deleted")
     Deployment.update(deleted_at=now()).execute()
