@@ -55,6 +55,17 @@ def lost(opened: peewee.Database | None = None) -> list[str]:
     return columns + sorted(UNIQUE - indexes)
 
 
+def require_whole() -> None:
+    """Raises ConfigError where somebody took something from a database that is up to date: each
+    request and job would else fail for a reason that only a traceback names."""
+    if parts := lost():
+        more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+        raise ConfigError(
+            f"the database has lost {', '.join(parts[:5])}{more}, which somebody changed behind "
+            "Caelus' back; run: caelus doctor"
+        )
+
+
 def require_current(config: Config) -> None:
     """Let a command go on: a new database gets its schema, any other must have this program's.
 

@@ -4,7 +4,14 @@ import logging
 import sys
 
 from caelus import tracing
-from caelus.startup import Stop, claim_database, configure, open_database, prepare_database
+from caelus.startup import (
+    Stop,
+    claim_database,
+    configure,
+    open_database,
+    prepare_database,
+    require_whole_database,
+)
 
 log = logging.getLogger("caelus.cli")
 PATIENCE_SECONDS = 120  # for a namespace to go, of a command that somebody waits for
@@ -154,6 +161,7 @@ def reconcile(words: dict) -> int:
     if words["--watch"]:
         _refuse_backups_of_postgres(config)
     open_database(config)
+    require_whole_database()
     claim_database(config)
     _warn_of_lost_key()
     from caelus.process import Tools

@@ -52,7 +52,16 @@ def prepare_database(config) -> None:
     with _connected(config):
         cluster_mark.refuse_other(config)  # before its schema is another
     upgrade_database(config)
+    require_whole_database()
     claim_database(config)
+
+
+def require_whole_database() -> None:
+    """Before a process that stays: see that nobody took a column or an index away."""
+    from caelus import database, migrate
+
+    with database.session():
+        migrate.require_whole()
 
 
 def claim_database(config) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from caelus import causes, worker
+from caelus import causes, database, worker
 from caelus.models import Deployment, Event, Job, LoginLink, Session, now
 from caelus.process import Tools
 from tests import admin
@@ -170,6 +170,26 @@ def test_a_bad_option_is_refused_in_one_line(program, options):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "must be a whole number" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "statement", "lost"),
+    [
+        ("serve --port=0", "ALTER TABLE users RENAME COLUMN email TO mail", "users.email,"),
+        ("serve --port=0", "DROP TABLE icons", "icons."),
+        ("reconcile --watch", "DROP INDEX jobs_one_open", "jobs_one_open,"),
+    ],
+)
+def test_a_database_that_somebody_took_something_from_is_refused(
+    settings, program, argv, statement, lost
+):
+    with database.session():
+        database.database.execute_sql(statement)
+    done = program.run(*argv.split(), timeout=60)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"the database has lost {lost}" in line
+    assert line.endswith("run: caelus doctor")
 
 
 def test_a_taken_port_is_named(program):
