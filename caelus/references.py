@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from caelus.errors import Conflict
-from caelus.validation import draft_of, formats_of, pointer, printable, worded
+from caelus.validation import draft_of, formats_of_schemas, pointer, printable, worded
 
 _TYPES = "must be string, integer, number, boolean, array, object or null, or a list of these"
 
@@ -113,7 +113,7 @@ def _check_form(what: str, schema, draft) -> None:
     import jsonschema
 
     try:
-        draft.check_schema(schema, format_checker=formats_of(draft))
+        draft.check_schema(schema, format_checker=formats_of_schemas())
     except jsonschema.SchemaError as e:
         place = pointer(tuple(e.absolute_path)) or "the top"
         said = _TYPES if tuple(e.absolute_path)[-1:] == ("type",) else worded(e)

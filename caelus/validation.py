@@ -229,7 +229,7 @@ def _validator(schema: dict):
 
     _bound_patterns()
     draft = draft_of(schema)
-    return _quick(draft)(schema, registry=REGISTRY, format_checker=formats_of(draft))
+    return _quick(draft)(schema, registry=REGISTRY, format_checker=_formats(draft))
 
 
 @functools.lru_cache
@@ -279,12 +279,20 @@ def _addresses(name: str) -> list[str]:
 
 
 @functools.lru_cache
-def formats_of(draft):
-    """The formats of a draft; an expression that Python can't compile is no `regex`."""
+def _formats(draft):
+    """Those of values, in this draft."""
+    from caelus import formats  # its expressions take a while to compile
+
+    checker = formats_of_schemas()
+    checker.checkers |= formats.checkers(draft.FORMAT_CHECKER.checkers)
+    return checker
+
+
+def formats_of_schemas():
+    """An expression that Python can't compile is no `regex`; no other format matters to them."""
     import jsonschema
 
     checker = jsonschema.FormatChecker(formats=())
-    checker.checkers = dict(draft.FORMAT_CHECKER.checkers)
     checker.checks("regex", raises=ImpossiblePattern)(_compiles)
     return checker
 
@@ -331,9 +339,15 @@ def _worded(error) -> str:
     shown = printable(json.dumps(value, ensure_ascii=False), 300)
     if rule == "type":
         shown = " or ".join([value] if isinstance(value, str) else value)
-    if rule == "format" and value in WORDED_FORMATS:
-        return f"must be {WORDED_FORMATS[value]}"
+    if rule == "format" and (words := _worded_format(value)):
+        return f"must be {words}"
     return MESSAGES.get(rule, "breaks the rule {rule}: {shown}").format(rule=rule, shown=shown)
+
+
+def _worded_format(name: str) -> str | None:
+    from caelus import formats
+
+    return (WORDED_FORMATS | formats.WORDED).get(name)
 
 
 WORDED_FORMATS = {
