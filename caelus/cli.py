@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from caelus import __version__, client_commands, machine, startup, tracing
+from caelus import __version__, startup, tracing
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
@@ -73,6 +73,8 @@ def _complain(sentence: str, exit_code: int) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    from caelus import client_commands, machine
+
     server, argv = _server(argv)
     command, arguments = (argv[0], argv[1:]) if argv else ("--help", [])
     if command in ("--help", "-h", "help"):

@@ -9,6 +9,7 @@ import io
 import json
 import pathlib
 import urllib.parse
+import zipfile
 
 import falcon
 import jinja2
@@ -221,7 +222,7 @@ def whole(text) -> int | None:
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        loader=_templates(),
         auto_reload=False,  # an upgrade may put newer templates under an older program
         autoescape=True,
         trim_blocks=True,
@@ -232,6 +233,14 @@ def _environment() -> jinja2.Environment:
     environment.filters["pretty"] = _pretty
     environment.globals["ui"] = PREFIX
     return environment
+
+
+def _templates() -> jinja2.BaseLoader:
+    packed = HERE / "templates.zip"  # in the one-file program, which unpacks itself at each start
+    if not packed.exists():
+        return jinja2.FileSystemLoader(HERE / "templates")
+    with zipfile.ZipFile(packed) as files:
+        return jinja2.DictLoader({name: files.read(name).decode() for name in files.namelist()})
 
 
 def _pretty(document) -> str:
