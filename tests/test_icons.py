@@ -6,8 +6,7 @@ import pytest
 
 from caelus import icons
 from caelus.models import Event, Icon
-from tests.conftest import TEMPLATE
-from tests.test_counts import counted
+from tests.conftest import TEMPLATE, counted
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

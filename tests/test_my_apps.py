@@ -7,7 +7,7 @@ import pytest
 
 from caelus.models import Deployment, Product, Template
 from tests.admins import Pages, Read, text_of
-from tests.test_counts import counted
+from tests.conftest import counted
 from tests.test_overview import deploy, queries
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -3,7 +3,7 @@
 from caelus import schemas, validation
 from caelus.errors import CaelusError, NotFound
 from caelus.web.pages import PREFIX, Page, go, sent
-from caelus.web.refused import beside
+from caelus.web.refused import by_field
 
 PLACE = f"{PREFIX}/account"
 
@@ -40,7 +40,7 @@ class Account(Page):
             more=more,
             fields=fields,
             error=error,
-            errors=beside(error),
+            errors=by_field(error),
             url=self.settings.base_url,
         )
 

@@ -87,7 +87,7 @@ def example() -> dict[str, str]:
     return blank() | EXAMPLE
 
 
-def posted(pairs: list[tuple[str, str]]) -> dict[str, str]:
+def filled_in(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """The fields as they were filled in; ticks that are not sent are not set."""
     sent = dict(pairs)
     return {name: sent.get(name, "") for name in (*WORDS, *DOCUMENTS, *TICKS)}
@@ -166,7 +166,7 @@ def _read(text: str):
             raise e from None
 
 
-def placed(error: CaelusError) -> dict[str, str]:
+def by_field(error: CaelusError) -> dict[str, str]:
     """The sentences of a refusal by the fields that they are about; "" is the form as a whole."""
     if isinstance(error, Invalid):
         return {_field(name): f"{_labelled(name)} {message}" for name, message in error.errors}

@@ -22,9 +22,9 @@ from caelus.web.entries import (
     weight,
     written,
 )
-from caelus.web.fields import Field, Option, placed, says
+from caelus.web.fields import Field, Option, says, with_errors
 from caelus.web.merging import Parts
-from caelus.web.posted import as_json, beside, takes_values
+from caelus.web.posted import as_json, pairs_of, takes_values
 from caelus.web.shapes import Shape, is_secret, root, shape, shown
 
 FEW = 4  # groups in a group: so many are shown open
@@ -39,11 +39,11 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z\W_]+|\d+")
 def form(schema: dict | None, document: dict | None = None, errors=(), defaults=None) -> Field:
     """The form for the values that `schema`, a template's, lets users set.
 
-    `errors` as `beside` takes them; what fits no field is at the root's. `defaults` are the
+    `errors` as `pairs_of` takes them; what fits no field is at the root's. `defaults` are the
     template's own values for users, shown where nothing is set.
     """
     if not takes_values(schema):
-        return placed(Field(ROOT, "none", help=_NOTHING), beside(errors))
+        return with_errors(Field(ROOT, "none", help=_NOTHING), pairs_of(errors))
     return _built(schema, written(schema, document), errors, defaults)
 
 
@@ -59,7 +59,7 @@ def _built(schema: dict, entries: Entries, errors, defaults) -> Field:
     made = _Builder(entries).field(spot)
     if made.kind == "json":  # nothing typed means {}
         made = made._replace(required=False, needed=False)
-    return placed(made, beside(errors))
+    return with_errors(made, pairs_of(errors))
 
 
 def humanised(name: str) -> str:

@@ -11,7 +11,7 @@ DAY = 86_400  # seconds
 MOST_COUNTED = 20
 
 
-def place(deployment: dict) -> str:
+def page_of(deployment: dict) -> str:
     """Where a deployment's page is."""
     return f"{PREFIX}/users/{deployment['user_id']}/deployments/{deployment['id']}"
 

@@ -187,14 +187,14 @@ def _text(content: bytes) -> str:
         raise Malformed(NO_TEXT) from None
 
 
-def go(place: str, done: str | None = None):
-    """End a POST: the browser goes on to `place`, which says what was `done`, once."""
-    raise Done(place, done) if done else falcon.HTTPSeeOther(place)
+def go(url: str, done: str | None = None):
+    """End a POST: the browser goes on to `url`, which says what was `done`, once."""
+    raise Done(url, done) if done else falcon.HTTPSeeOther(url)
 
 
 class Done(falcon.HTTPSeeOther):
-    def __init__(self, place: str, done: str):
-        super().__init__(f"{place}?done={done}")
+    def __init__(self, url: str, done: str):
+        super().__init__(f"{url}?done={done}")
         self.done = done
 
 

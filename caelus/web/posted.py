@@ -60,7 +60,7 @@ def takes_values(schema: dict | None) -> bool:
     return ((schema or {}).get("properties") or {}).get("user", False) is not False
 
 
-def beside(wrong) -> Errors:
+def pairs_of(wrong) -> Errors:
     """Errors as `forms` places them, from a CaelusError, a problem document, or a list of either
     the API's `{field, message}` or such pairs."""
     if isinstance(wrong, CaelusError):
@@ -71,7 +71,7 @@ def beside(wrong) -> Errors:
     return [(field, message) for field, message in pairs]
 
 
-def place(path: tuple) -> str:
+def api_name(path: tuple) -> str:
     """A path in the document as the API names it in errors."""
     return validation.field_in(PLACE, path)
 
@@ -101,7 +101,7 @@ class _Reader:
         self.changed = False  # another choice than the one that was shown
 
     def tell(self, path: tuple, message: str) -> None:
-        self.errors.append((place(path), message))
+        self.errors.append((api_name(path), message))
 
     def read(self, parts: Parts, name: str, path: tuple, firm: bool):
         """The value called `name`, or _MISSING.
