@@ -245,7 +245,7 @@ def _read(path: str) -> str:
 
 
 def _content(path: str) -> bytes:
-    from caelus.validation import MAX_BYTES
+    from caelus.jsontext import MAX_BYTES
 
     if path == "-" and sys.stdin is None:
         raise Malformed("cannot read -: standard input is closed")
@@ -261,7 +261,7 @@ def _content(path: str) -> bytes:
 
 
 def _object(option: str, text: str, yaml: bool = False) -> dict:
-    from caelus import validation
+    from caelus import jsontext
 
     try:
         if yaml:
@@ -269,7 +269,7 @@ def _object(option: str, text: str, yaml: bool = False) -> dict:
 
             document = yamltext.load(text)
         else:
-            document = validation.parse_json(text)
+            document = jsontext.parse(text)
     except ValueError as e:
         raise Malformed(f"{option}: {e}") from None
     if not isinstance(document, dict):

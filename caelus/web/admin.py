@@ -5,7 +5,7 @@ import functools
 from caelus.errors import CaelusError, Invalid, NotFound, Unseen
 from caelus.findings import span
 from caelus.models import DEPLOYMENT_STATUSES, JOB_STATUSES
-from caelus.validation import printable
+from caelus.naming import printable
 from caelus.web import lists
 from caelus.web.pages import PAGE_ROWS, PREFIX, Page, go, sent, whole
 from caelus.web.refused import by_field

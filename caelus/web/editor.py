@@ -7,9 +7,10 @@ import io
 
 from caelus import yamltext
 from caelus.errors import CaelusError, Invalid
+from caelus.jsontext import compact, parse
 from caelus.schemas import SECONDS
 from caelus.secretvalues import MASK
-from caelus.validation import compact, from_text, parse_json
+from caelus.validation import from_text
 
 WORDS = ("chart_ref", "chart_version", "chart_digest", "version_label", "health_timeout_sec")
 DOCUMENTS = ("default_values_json", "values_schema_json", "capabilities_json")
@@ -158,7 +159,7 @@ def _read(text: str):
         yamltext.refuse_repeated(text)  # of which one would be lost, without a word
         return found
     try:
-        return parse_json(text)
+        return parse(text)
     except ValueError as e:
         try:
             return yamltext.load(text)  # which has braces, too

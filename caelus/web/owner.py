@@ -3,7 +3,7 @@
 from caelus import icons
 from caelus.errors import NotFound
 from caelus.models import DEPLOYMENT_STATUSES, ERROR
-from caelus.validation import printable
+from caelus.naming import printable
 from caelus.web.pages import PREFIX, Page, not_modified
 
 ICON_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"

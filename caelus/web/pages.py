@@ -15,7 +15,7 @@ import falcon
 import jinja2
 from falcon.media import MultipartFormHandler
 
-from caelus import __version__, validation
+from caelus import __version__, jsontext
 from caelus.config import Config
 from caelus.dispatch import dispatch
 from caelus.errors import CaelusError, Malformed, TooLarge, Unauthorized, UnsupportedMediaType
@@ -149,8 +149,8 @@ def sent(req, file: str | None = None) -> list[tuple[str, str | bytes]]:
     Where `file` names a field, the form may come as multipart/form-data, too, and that field holds
     a file's content, which is bytes: empty where none was chosen.
     """
-    if (req.content_length or 0) > validation.MAX_BYTES:
-        raise TooLarge(f"the form is over {validation.MAX_BYTES} bytes")
+    if (req.content_length or 0) > jsontext.MAX_BYTES:
+        raise TooLarge(f"the form is over {jsontext.MAX_BYTES} bytes")
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     text = req.bounded_stream.read()
     if file and kind == falcon.MEDIA_MULTIPART:

@@ -5,7 +5,7 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-from caelus import marks, validation
+from caelus import jsontext, marks, naming
 from caelus.errors import CaelusError
 from caelus.web.entries import ROOT, Entries, Pairs, below, settled
 from caelus.web.merging import Parts
@@ -73,7 +73,7 @@ def pairs_of(wrong) -> Errors:
 
 def api_name(path: tuple) -> str:
     """A path in the document as the API names it in errors."""
-    return validation.field_in(PLACE, path)
+    return naming.field_in(PLACE, path)
 
 
 def as_json(entries: Entries, parts: Parts, name: str) -> str:
@@ -152,7 +152,7 @@ class _Reader:
         if not text.strip():
             return _MISSING
         try:
-            return validation.parse_json(text)
+            return jsontext.parse(text)
         except ValueError as e:
             self.tell(path, f"is {e}" if str(e).startswith("not JSON") else str(e))
             return text

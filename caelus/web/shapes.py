@@ -7,7 +7,7 @@ not plain is of kind `json`, and `why` says so.
 import collections
 from typing import NamedTuple
 
-from caelus import references, validation
+from caelus import jsontext, references
 from caelus.web.merging import Merged, Parts, canonical
 
 MOST_LISTED = 100  # options in a select; texts beyond that are typed, with proposals
@@ -94,7 +94,7 @@ def shown(value) -> str:
         return "null" if value is None else "(empty)"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value if isinstance(value, str) else validation.compact(value)
+    return value if isinstance(value, str) else jsontext.compact(value)
 
 
 def _types(merged: Merged) -> set | None:
@@ -272,7 +272,7 @@ def _told_apart(options: list[Choice]) -> tuple[Choice, ...]:
         once.setdefault(canonical(option.value), option)
     often = collections.Counter(option.label for option in once.values())
     return tuple(
-        o if often[o.label] == 1 else o._replace(label=validation.compact(o.value))
+        o if often[o.label] == 1 else o._replace(label=jsontext.compact(o.value))
         for o in once.values()
     )
 
