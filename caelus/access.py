@@ -6,9 +6,9 @@ exist); what they see but may not do is forbidden (403).
 
 from caelus.actors import Actor
 from caelus.errors import Forbidden, Unseen
+from caelus.naming import printable
 from caelus.operation import Access, Operation, whole_id
 from caelus.operations import OPERATIONS
-from caelus.validation import printable
 
 GETS = {operation.path: operation for operation in OPERATIONS if operation.method == "GET"}
 

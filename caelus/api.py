@@ -9,7 +9,17 @@ import re
 
 import falcon
 
-from caelus import access, config, database, login_pages, migrate, openapi, validation
+from caelus import (
+    access,
+    config,
+    database,
+    jsontext,
+    login_pages,
+    migrate,
+    naming,
+    openapi,
+    validation,
+)
 from caelus.dispatch import dispatch
 from caelus.document_schemas import DOCUMENTS
 from caelus.errors import (
@@ -107,7 +117,7 @@ def _respond(operation: Operation, req: falcon.Request, resp: falcon.Response, *
         resp.status = 200
         resp.set_header("Preference-Applied", "return=representation")
     if resp.status != 204:
-        resp.text = validation.compact(document)
+        resp.text = jsontext.compact(document)
 
 
 def _query(operation: Operation, req: falcon.Request) -> dict:
@@ -115,7 +125,7 @@ def _query(operation: Operation, req: falcon.Request) -> dict:
     given = {}
     for name, text in req.params.items():
         if isinstance(text, list):
-            raise Invalid((validation.printable(name), "is given more than once"))
+            raise Invalid((naming.printable(name), "is given more than once"))
         given[name] = validation.from_text(properties.get(name, {}), text)
     return given
 
@@ -123,8 +133,8 @@ def _query(operation: Operation, req: falcon.Request) -> dict:
 def _body(operation: Operation, req: falcon.Request) -> dict:
     """The fields of the body, without those that a document has but a request can't set."""
     properties = operation.input["properties"]
-    if (req.content_length or 0) > validation.MAX_BYTES:
-        raise TooLarge(f"the body is over {validation.MAX_BYTES} bytes")
+    if (req.content_length or 0) > jsontext.MAX_BYTES:
+        raise TooLarge(f"the body is over {jsontext.MAX_BYTES} bytes")
     text = req.bounded_stream.read()
     if not properties or not text:
         return {}
@@ -133,7 +143,7 @@ def _body(operation: Operation, req: falcon.Request) -> dict:
         # A page of another site can send other types without being asked first by the browser.
         raise UnsupportedMediaType("send the body as Content-Type: application/json")
     try:
-        document = validation.parse_json(text)
+        document = jsontext.parse(text)
     except ValueError as e:
         raise Malformed(f"the body is {e}") from None
     if not isinstance(document, dict):

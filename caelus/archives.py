@@ -6,7 +6,7 @@ import posixpath
 import tarfile
 import zlib
 
-from caelus import validation, yamltext
+from caelus import jsontext, naming, yamltext
 from caelus.errors import CaelusError
 
 MAX_FILE = 1024 * 1024
@@ -28,7 +28,7 @@ def read(archive: pathlib.Path) -> dict:
         "name": str(about["name"]),
         "version": str(about["version"]),
         "default_values": _document(files, _VALUES, yamltext.load) or {},
-        "values_schema": _document(files, _SCHEMA, validation.parse_json),
+        "values_schema": _document(files, _SCHEMA, jsontext.parse),
     }
 
 
@@ -59,7 +59,7 @@ def _inner_name(path: str) -> str:
     """The name below the chart's directory, as helm takes it."""
     parts = path.replace("\\", "/").split("/")
     if not parts[0] or ".." in parts:
-        raise ValueError(f"it has a file outside of its directory, {validation.printable(path)}")
+        raise ValueError(f"it has a file outside of its directory, {naming.printable(path)}")
     return posixpath.normpath("/".join(parts[1:]))
 
 
@@ -74,7 +74,7 @@ def _document(files: dict[str, bytes], name: str, load) -> dict | None:
         return None
     try:
         document = load(files[name].decode("utf-8-sig"))
-        validation.check_document(document)
+        jsontext.check(document)
     except (ValueError, CaelusError) as e:
         raise ValueError(f"its {name} cannot be read: {e}") from None
     if document is not None and not isinstance(document, dict):

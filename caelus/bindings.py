@@ -6,7 +6,7 @@ is what is between `${` and `}`, becomes the tuple of its words.
 
 import re
 
-from caelus import validation
+from caelus import jsontext, naming
 from caelus.errors import Conflict
 
 REFERENCES = ("domainname", "deployment_uid", "user.email", "user.id", "product.name")
@@ -44,19 +44,19 @@ def laid_on(values: dict, bound: dict[str, list], facts: dict) -> dict:
 
     Raises Conflict where one does not fit.
     """
-    result, context = validation.copied(values), facts | {"values": values}
+    result, context = jsontext.copied(values), facts | {"values": values}
     for place, parts in bound.items():
         value = _render(parts, context)
         if value is not MISSING:
-            put(result, place, validation.copied(value))
+            put(result, place, jsontext.copied(value))
     return result
 
 
 def _parse(place: str, template) -> list:
     if not place.startswith("/") or _ESCAPE.search(place):
         raise bad(place, "is no JSON Pointer: that begins with / and escapes ~ as ~0")
-    if place.count("/") > validation.MAX_DEPTH:
-        raise bad(place, f"leads deeper than {validation.MAX_DEPTH} levels")
+    if place.count("/") > jsontext.MAX_DEPTH:
+        raise bad(place, f"leads deeper than {jsontext.MAX_DEPTH} levels")
     if not isinstance(template, str):
         raise bad(place, "must have a string as its template")
     parts, at = [], 0
@@ -71,11 +71,11 @@ def _parse(place: str, template) -> list:
 
 
 def bad(place: str, problem: str) -> Conflict:
-    return Conflict(f"binding {validation.printable(place)} {problem}")
+    return Conflict(f"binding {naming.printable(place)} {problem}")
 
 
 def _check_reference(place: str, reference: tuple, defaults: dict, schema: dict | None) -> None:
-    name = validation.printable(".".join(reference))
+    name = naming.printable(".".join(reference))
     if name in REFERENCES:
         return
     if reference[0] != "values" or "" in reference:
@@ -109,7 +109,7 @@ def may_hold(schema, path: tuple) -> bool:
 
 
 def _check_pointers(defaults: dict, bound: dict[str, list]) -> None:
-    values = validation.copied(defaults)
+    values = jsontext.copied(defaults)
     for place, parts in bound.items():
         anything = len(parts) == 1 and parts[0][:1] == ("values",)
         put(values, place, {} if anything else "")
@@ -124,7 +124,7 @@ def _render(parts: list, context: dict):
         value = part if isinstance(part, str) else look_up(context, part)
         if value is MISSING or value is None:
             return MISSING
-        text += value if isinstance(value, str) else validation.compact(value)
+        text += value if isinstance(value, str) else jsontext.compact(value)
     return text
 
 
@@ -173,7 +173,7 @@ def _child(node, token: str, place: str):
     if token == "-" or token == str(len(node)):
         return None
     if _index(token) not in range(len(node)):
-        item = validation.printable(token)
+        item = naming.printable(token)
         raise bad(place, f"can never resolve: a list on its way has no item {item}")
     return node[int(token)]
 

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from caelus import __version__, client_commands, machine, startup, tracing
+from caelus import __version__, startup, tracing
 from caelus.errors import CaelusError, Invalid, Malformed, TooLarge, UsageError
 
 log = logging.getLogger("caelus.cli")
@@ -73,6 +73,8 @@ def _complain(sentence: str, exit_code: int) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    from caelus import client_commands, machine
+
     server, argv = _server(argv)
     command, arguments = (argv[0], argv[1:]) if argv else ("--help", [])
     if command in ("--help", "-h", "help"):
@@ -243,7 +245,7 @@ def _read(path: str) -> str:
 
 
 def _content(path: str) -> bytes:
-    from caelus.validation import MAX_BYTES
+    from caelus.jsontext import MAX_BYTES
 
     if path == "-" and sys.stdin is None:
         raise Malformed("cannot read -: standard input is closed")
@@ -259,7 +261,7 @@ def _content(path: str) -> bytes:
 
 
 def _object(option: str, text: str, yaml: bool = False) -> dict:
-    from caelus import validation
+    from caelus import jsontext
 
     try:
         if yaml:
@@ -267,7 +269,7 @@ def _object(option: str, text: str, yaml: bool = False) -> dict:
 
             document = yamltext.load(text)
         else:
-            document = validation.parse_json(text)
+            document = jsontext.parse(text)
     except ValueError as e:
         raise Malformed(f"{option}: {e}") from None
     if not isinstance(document, dict):

@@ -8,8 +8,8 @@ from caelus import config as settings
 from caelus import rbac, tool_checks
 from caelus.config import Config
 from caelus.findings import Check, Section
+from caelus.jsontext import compact
 from caelus.process import ToolError, Tools, reason
-from caelus.validation import compact
 
 SECONDS = 5  # for an answer of the cluster
 MARGIN_SECONDS = 3

@@ -7,7 +7,7 @@ calls the service and shows what it gives.
 import contextlib
 import logging
 
-from caelus import access, documents, events, jobs, tracing, validation
+from caelus import access, documents, events, jobs, jsontext, naming, tracing, validation
 from caelus.actors import Actor
 from caelus.database import give_back, session, transaction
 from caelus.errors import Invalid
@@ -61,7 +61,7 @@ def _show(operation: Operation, result):
 def _check(operation: Operation, given: dict) -> None:
     if not given and not operation.input["required"]:
         return  # most requests: jsonschema need not be imported for them
-    validation.check_document(given)
+    jsontext.check(given)
     errors = validation.input_errors(operation.input, given)
     if errors:
-        raise Invalid(*((validation.dotted(path), message) for path, message in errors))
+        raise Invalid(*((naming.dotted(path), message) for path, message in errors))

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from caelus.config import Config
 from caelus.isolation import quantity
+from caelus.jsontext import compact
 from caelus.models import Deployment
-from caelus.validation import compact
 
 NAME = "caelus-fence"  # of each object in the namespace
 # Annotations of the Namespace.

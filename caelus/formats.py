@@ -38,13 +38,6 @@ _OWN: dict[str, tuple[Callable, str]] = {
     "time": (_TIME.fullmatch, "date"),
     "duration": (_DURATION.fullmatch, "uuid"),
 }
-WORDED = {
-    "uri": "a whole address (URI), such as https://example.org/",
-    "date": "a date, such as 2030-01-31",
-    "date-time": "a date and time with its zone, such as 2030-01-31T12:30:00Z",
-    "time": "a time with its zone, such as 12:30:00Z",
-    "duration": "a duration (ISO 8601), such as P1DT12H",
-}
 
 
 def checkers(known: dict) -> dict:

@@ -13,8 +13,8 @@ from caelus.arrivals import Arrivals
 from caelus.config import Config
 from caelus.errors import BadCredentials, CaelusError, Forbidden, TooMany, Unseen
 from caelus.identity import identify
+from caelus.naming import printable
 from caelus.refusals import Refusals
-from caelus.validation import printable
 from caelus.web import pages, routes
 
 log = logging.getLogger("caelus.guard")

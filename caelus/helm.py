@@ -7,8 +7,8 @@ import json
 import re
 
 from caelus.charts import Chart, located
+from caelus.jsontext import compact
 from caelus.process import ToolError, Tools, ToolTimeout, reason
-from caelus.validation import compact
 
 MARGIN_SECONDS = 60  # for the chart's download, beyond what helm's own --timeout bounds
 HISTORY = "10"  # revisions kept of a release; each is a Secret

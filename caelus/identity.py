@@ -8,7 +8,7 @@ import unicodedata
 
 import falcon
 
-from caelus import actors, sessions, tokens, users, validation
+from caelus import actors, naming, sessions, tokens, users, validation
 from caelus.actors import Actor
 from caelus.arrivals import Arrivals
 from caelus.config import Config
@@ -77,7 +77,7 @@ def _by_token(authorization: str, peer: Peer) -> Actor:
 
 def _by_proxy(email: str, settings: Config, peer: Peer) -> User:
     email = _decoded(email)
-    shown = validation.printable(email)
+    shown = naming.printable(email)
     if validation.input_errors(ONLY_EMAIL, {"email": email}):
         raise Forbidden(f"the proxy names {shown}, which is no e-mail address")
     user = users.find_by_email(email)
@@ -96,7 +96,7 @@ def _decoded(header: str) -> str:
     except UnicodeError:
         raise Forbidden("the proxy names no e-mail address in UTF-8") from None
     if unicodedata.normalize("NFKC", email) != email or email.casefold() != email.lower():
-        raise Forbidden(f"the proxy names {validation.printable(email)}, which is ambiguous")
+        raise Forbidden(f"the proxy names {naming.printable(email)}, which is ambiguous")
     return email
 
 

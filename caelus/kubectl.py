@@ -5,8 +5,8 @@ import json
 import re
 
 from caelus.helm import no_cluster
+from caelus.jsontext import compact
 from caelus.process import ToolError, Tools, ToolTimeout, reason
-from caelus.validation import compact
 
 APPLY_SECONDS = 60
 LIST_SECONDS = 120

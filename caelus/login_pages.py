@@ -5,7 +5,7 @@ Looking at a link does not use it up; only the button does.
 
 import falcon
 
-from caelus import logins, sessions, validation
+from caelus import jsontext, logins, naming, sessions, validation
 from caelus.config import Config
 from caelus.database import session, transaction
 from caelus.errors import BadCredentials, CaelusError, Invalid
@@ -101,11 +101,11 @@ def _show(req, resp, settings: Config, title: str, email=None, sentence=None, is
 
 def _email(req: falcon.Request) -> str | None:
     """The e-mail in the form; None where it has none. Raises Invalid."""
-    text = req.bounded_stream.read(validation.MAX_BYTES).decode("utf-8", "replace")
+    text = req.bounded_stream.read(jsontext.MAX_BYTES).decode("utf-8", "replace")
     email = falcon.uri.parse_query_string(text).get("email")
     if email is None:
         return None
     errors = validation.input_errors(ONLY_EMAIL, {"email": email})
     if errors:
-        raise Invalid(*((validation.dotted(path), message) for path, message in errors))
+        raise Invalid(*((naming.dotted(path), message) for path, message in errors))
     return email

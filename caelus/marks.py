@@ -8,7 +8,7 @@ oneOf, if and the like marks is a secret.
 import contextlib
 from collections.abc import Iterator
 
-from caelus import references, validation
+from caelus import jsontext, references
 from caelus.errors import Conflict
 from caelus.lasting import known
 from caelus.references import Part
@@ -69,7 +69,7 @@ def generated_places(schema: dict | None) -> dict[str, int]:
 
 
 def _all_generated(schema: dict | None) -> dict[str, int]:
-    if schema is None or '"generate"' not in validation.compact(schema):
+    if schema is None or '"generate"' not in jsontext.compact(schema):
         return {}
     return dict(_generating(schema))
 
@@ -113,7 +113,7 @@ def outermost(places: set[str]) -> set[str]:
 
 def _marks_any(schema: dict | None) -> bool:
     """Whether anything in the schema may be what `_is_marked` looks for."""
-    text = validation.compact(schema)
+    text = jsontext.compact(schema)
     return '"writeOnly":true' in text or '"format":"password"' in text
 
 

@@ -7,8 +7,8 @@ import json
 import peewee
 
 from caelus.database import database
+from caelus.jsontext import compact
 from caelus.lasting import Lasting
-from caelus.validation import compact
 
 PROVISIONING, READY, ERROR, DELETING, DELETED = DEPLOYMENT_STATUSES = (
     "provisioning",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from caelus import schemas, validation
+from caelus import naming, schemas
 from caelus.errors import NotFound
 
 _ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -75,4 +75,4 @@ def whole_id(what: str, text: str) -> int:
     """The id in `text`. Raises NotFound for what can't be the id of any `what`."""
     if _ID.fullmatch(text) and int(text) < 2**63:
         return int(text)
-    raise NotFound(f"{what} {validation.printable(text)} not found: an id is a whole number")
+    raise NotFound(f"{what} {naming.printable(text)} not found: an id is a whole number")

@@ -1,6 +1,6 @@
 """What a template may say in its capabilities, beside its bindings."""
 
-from caelus import isolation, validation
+from caelus import isolation, jsontext, naming
 from caelus.errors import Conflict
 
 POLICIES = {  # the first is the default
@@ -22,7 +22,7 @@ def check(capabilities: dict | None) -> None:
     _check_choices(capabilities or {})
     said = (capabilities or {}).get("isolation")
     if said is not None and (wrong := isolation.problem(said)):
-        place = validation.pointer(("isolation", *wrong.path))
+        place = naming.pointer(("isolation", *wrong.path))
         raise Conflict(f"capabilities: {place} {wrong.text}")
 
 
@@ -33,7 +33,7 @@ def _check_choices(capabilities: dict) -> None:
             quote = '; in YAML, put "off" in quotes' if value is False else ""
             raise Conflict(
                 f"capabilities: /{name} must be one of {', '.join(choices)}, "
-                f"not {validation.compact(value)[:100]}{quote}"
+                f"not {jsontext.compact(value)[:100]}{quote}"
             )
 
 

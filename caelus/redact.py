@@ -8,9 +8,9 @@ import urllib.parse
 
 from caelus import secretvalues
 from caelus.errors import SecretKeyError
+from caelus.jsontext import compact
 from caelus.logs import one_line
 from caelus.models import Deployment
-from caelus.validation import compact
 
 MASK = "***"
 CUT = "..."  # where other modules shorten a text

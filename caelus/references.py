@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from caelus.errors import Conflict
-from caelus.validation import draft_of, formats_of_schemas, pointer, printable, worded
+from caelus.naming import pointer, printable
+from caelus.rule_words import worded
+from caelus.validation import draft_of, formats_of_schemas
 
 _TYPES = "must be string, integer, number, boolean, array, object or null, or a list of these"
 

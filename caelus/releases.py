@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from caelus.errors import ReconcileError
 from caelus.helm import major
+from caelus.jsontext import compact
 from caelus.process import ToolError, Tools, reason
 from caelus.recovery import Revision
-from caelus.validation import compact
 
 STORED_AS = "sh.helm.release.v1.{release}.v{revision}"  # helm 3 and 4: a Secret per revision
 

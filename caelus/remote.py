@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from caelus import __version__, config, servers, validation
+from caelus import __version__, config, jsontext, naming, servers
 from caelus.document_schemas import DOCUMENTS
 from caelus.errors import CaelusError, Unreachable
 from caelus.operation import Operation, whole_id
@@ -44,7 +44,7 @@ class Remote:
         """
         given = dict(arguments)
         ids = {n: whole_id(n.removesuffix("_id"), given.pop(n)) for n in operation.ids}
-        validation.check_document(given)  # what no query can carry
+        jsontext.check(given)  # what no query can carry
         path = operation.path.format(**ids)
         if given and not operation.changes:
             asked = {name: _spelled(value) for name, value in given.items()}
@@ -175,17 +175,17 @@ def _document(url: str, what: str, answer):
     """The document in an answer. Raises CaelusError in the words of a problem document."""
     kind = answer.headers.get_content_type()
     if 300 <= answer.status < 400:
-        to = validation.printable(answer.headers.get("Location") or "nowhere")
+        to = naming.printable(answer.headers.get("Location") or "nowhere")
         raise Unreachable(f"{url} leads on to {to}; if that is Caelus, name it: --server=URL")
     if answer.status == 204:
         raise CaelusError(f"{url} did it, but shows no document: it is another version of Caelus")
     if kind not in JSON or answer.status in (502, 504):
         raise Unreachable(
-            f"{url} answers {answer.status} with {validation.printable(kind)}, not as Caelus does; "
+            f"{url} answers {answer.status} with {naming.printable(kind)}, not as Caelus does; "
             "check the URL, and that `caelus serve` runs behind it"
         )
     try:
-        document = validation.parse_json(answer.read())
+        document = jsontext.parse(answer.read())
     except ValueError as e:
         raise Unreachable(f"what {url} answers is {e}; check the URL") from None
     if answer.status < 300:
@@ -203,7 +203,7 @@ def _problem(url: str, what: str, status: int, document) -> CaelusError:
     elif detail in (f"{what} does not exist", f"{what} is not allowed"):
         detail += f" for you at {url}, or that is another version of Caelus than {__version__}"
     if isinstance(document.get("request_id"), str) and status == 500:
-        detail += f" (there, at the request {validation.printable(document['request_id'])})"
+        detail += f" (there, at the request {naming.printable(document['request_id'])})"
     error = CaelusError(detail)
     error.status = status
     return error

@@ -13,8 +13,9 @@ import peewee
 from caelus import bindings, keyring, marks, values
 from caelus.database import forget_what_was, lock_tables
 from caelus.errors import BadValues, Conflict, SecretKeyError
+from caelus.jsontext import compact, copied
 from caelus.models import DELETED, READY, Deployment, Template
-from caelus.validation import compact, copied, field_in
+from caelus.naming import field_in
 
 MASK = marks.MASK
 IN_USE = {Deployment: Deployment.status != DELETED, Template: Template.deleted_at.is_null()}

@@ -14,7 +14,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 
-from caelus import database, observer, supervision, tracing, validation
+from caelus import database, jsontext, observer, supervision, tracing
 from caelus.api import create_app
 from caelus.config import Config
 from caelus.errors import ConfigError
@@ -27,7 +27,7 @@ FILES = 4096  # that this process may have open, where the system lets it
 OTHER_FILES = 100  # the database's, those of helm and kubectl, and so on
 ROOM = 50  # connections that are ended at once when there are that many
 MAX_HEADER_BYTES = 32 * 1024
-MAX_DROPPED_BYTES = 64 * validation.MAX_BYTES  # of a body that is too large; then the line is cut
+MAX_DROPPED_BYTES = 64 * jsontext.MAX_BYTES  # of a body that is too large; then the line is cut
 SEND_BYTES = 64 * 1024  # of an answer that is sent while more of it is made
 ARRIVE_SECONDS = 60  # for a whole request to arrive, and for a kept connection to be used again
 SEND_SECONDS = 120  # for a client to take its answer
@@ -64,7 +64,7 @@ class Body(OverflowableBuffer):
     because a client reads the refusal only once it has sent everything."""
 
     def append(self, data):
-        if len(self) <= validation.MAX_BYTES:
+        if len(self) <= jsontext.MAX_BYTES:
             super().append(data)
 
 

@@ -10,7 +10,7 @@ import urllib.parse
 
 from caelus import config
 from caelus.errors import ConfigError, UsageError
-from caelus.validation import printable
+from caelus.naming import printable
 
 TOKEN = re.compile(r"[!-~]{1,200}")  # as the server takes it
 PORTS = {"http": 80, "https": 443}

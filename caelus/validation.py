@@ -1,4 +1,4 @@
-"""JSON documents and JSON Schema: what is safe to store, and what breaks a schema.
+"""JSON Schema: what of a document breaks it.
 
 With `references` the only user of jsonschema. It never fetches a `$ref`, and its messages name
 the place and the rule but never the value, which may be a secret.
@@ -11,41 +11,17 @@ import json
 import re
 
 from caelus import fitting, patterns
-from caelus.errors import Conflict, Invalid, TooLarge
+from caelus.errors import Conflict
 from caelus.lasting import known
+from caelus.naming import printable
+from caelus.rule_words import worded
 
 NEWEST_DRAFT = fitting.NEWEST_DRAFT
 # What many charts say: whichever draft is the newest.
 UNSAID_DRAFT = "json-schema.org/schema"
-MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 100
-MAX_NODES = 1_000_000
 MAX_ERRORS = 10
 PATTERN_SECONDS = 0.5
 Errors = list[tuple[tuple, str]]  # [(path, message)], a path being keys and indexes
-
-
-def parse_json(text: str | bytes):
-    """The document in `text`. Raises ValueError with one sentence for what is not plain JSON."""
-    try:
-        if isinstance(text, bytes):
-            text = text.decode(json.detect_encoding(text), "surrogatepass")
-        return _decode(text)
-    except json.JSONDecodeError as e:
-        raise ValueError(f"not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from None
-    except UnicodeDecodeError:
-        raise ValueError("not JSON: the text is not UTF-8") from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    except ValueError as e:  # Python refuses integers of thousands of digits
-        raise ValueError(f"not JSON: {str(e).partition(';')[0]}") from None
-
-
-def _refuse_constant(name: str):
-    raise ValueError(f"{name} is no JSON number")
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode  # json.loads makes one each time
 
 
 def from_text(schema: dict, text: str):
@@ -56,83 +32,6 @@ def from_text(schema: dict, text: str):
     if wants == "boolean" and text in ("true", "false"):
         return text == "true"
     return text
-
-
-def check_document(document) -> None:
-    """Refuse what no database, YAML or Go program could carry unharmed.
-
-    Raises Invalid for NUL and lone surrogates, for numbers beyond 64 bits and for deep nesting,
-    TooLarge for too many parts (YAML aliases make large ones out of little text).
-    """
-    stack, seen = [((), document)], 0
-    while stack:
-        path, value = stack.pop()
-        seen += 1
-        if seen > MAX_NODES:
-            raise TooLarge(f"the document has more than {MAX_NODES} parts")
-        if len(path) > MAX_DEPTH:
-            raise Invalid((dotted(path[:3]), f"is nested deeper than {MAX_DEPTH} levels"))
-        if message := _unstorable(value):
-            raise Invalid((dotted(path), message))
-        if isinstance(value, dict):
-            for key, item in value.items():
-                if _unstorable(key):
-                    raise Invalid((dotted(path), "has a key with a NUL or a lone surrogate"))
-                stack.append(((*path, key), item))
-        elif isinstance(value, list):
-            stack.extend(((*path, index), item) for index, item in enumerate(value))
-
-
-def _unstorable(value) -> str | None:
-    if isinstance(value, str):
-        if "\0" in value:
-            return "must not hold a NUL character"
-        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-            return "must not hold a lone surrogate"
-    elif isinstance(value, int) and abs(value) >= 2**63:
-        return "must fit into 64 bits"
-    elif isinstance(value, float) and value - value != 0:
-        return "must be a finite number"
-    return None
-
-
-def compact(document) -> str:
-    """A document as JSON text, in real UTF-8: Go programs refuse surrogate escapes."""
-    return _compact(document)
-
-
-_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def copied(document):
-    """A copy that shares nothing with the document: copy.deepcopy takes ten times as long."""
-    if isinstance(document, dict):
-        return {key: copied(item) for key, item in document.items()}
-    if isinstance(document, list):
-        return [copied(item) for item in document]
-    return document
-
-
-def dotted(path: tuple) -> str:
-    """A path as a field's name: `user.hosts.0`."""
-    return ".".join(printable(str(part)) for part in path) or "document"
-
-
-def field_in(document: str, path: tuple) -> str:
-    """The name for errors of what is at `path` in the document that this field holds."""
-    return f"{document}.{dotted(path)}" if path else document
-
-
-def pointer(path: tuple) -> str:
-    """A path as a JSON Pointer (RFC 6901): `/user/hosts/0`."""
-    parts = (printable(str(part)).replace("~", "~0").replace("/", "~1") for part in path)
-    return "".join(f"/{part}" for part in parts)
-
-
-def printable(text: str, most: int = 100) -> str:
-    """`text` cut to `most` characters, and such that UTF-8 can carry it."""
-    safe = text.encode("utf-8", "backslashreplace").decode()
-    return safe if len(safe) <= most else f"{safe[:most]}..."
 
 
 @functools.lru_cache(maxsize=1)
@@ -323,63 +222,3 @@ def _places(error):
         )
         return [(*path, key) for key in itertools.islice(extra, MAX_ERRORS)]
     return [path]
-
-
-def worded(error) -> str:
-    """Which rule jsonschema's error says is broken, without the value that broke it."""
-    place, keyword = (None, None, None, *error.absolute_schema_path)[-3:-1]
-    about = "has a name that " if keyword == "propertyNames" and place != "properties" else ""
-    return about + _worded(error)
-
-
-def _worded(error) -> str:
-    rule, value = error.validator, error.validator_value
-    if rule == "minLength" and value == 1:
-        return "must not be empty"
-    shown = printable(json.dumps(value, ensure_ascii=False), 300)
-    if rule == "type":
-        shown = " or ".join([value] if isinstance(value, str) else value)
-    if rule == "format" and (words := _worded_format(value)):
-        return f"must be {words}"
-    return MESSAGES.get(rule, "breaks the rule {rule}: {shown}").format(rule=rule, shown=shown)
-
-
-def _worded_format(name: str) -> str | None:
-    from caelus import formats
-
-    return (WORDED_FORMATS | formats.WORDED).get(name)
-
-
-WORDED_FORMATS = {
-    "hostname": "a host name (RFC 1123), such as cloud.example.org",
-    "email": "an e-mail address, such as ada@example.org",
-    "line": "one line without control characters",
-    "word": "one word of at most 1000 bytes that does not begin with a hyphen",
-}
-MESSAGES = {
-    "type": "must be of type {shown}",
-    "required": "is missing",
-    "additionalProperties": "is not a known field",
-    "unevaluatedProperties": "has a field that is not known",
-    "enum": "must be one of {shown}",
-    "const": "must be {shown}",
-    "minimum": "must be at least {shown}",
-    "maximum": "must be at most {shown}",
-    "exclusiveMinimum": "must be greater than {shown}",
-    "exclusiveMaximum": "must be less than {shown}",
-    "multipleOf": "must be a multiple of {shown}",
-    "minLength": "must have at least {shown} characters",
-    "maxLength": "must have at most {shown} characters",
-    "pattern": "must match the pattern {shown}",
-    "format": "must be of format {shown}",
-    "minItems": "must have at least {shown} items",
-    "maxItems": "must have at most {shown} items",
-    "uniqueItems": "must not repeat an item",
-    "dependentRequired": "lacks a field that goes with another: {shown}",
-    "minProperties": "must have at least {shown} fields",
-    "maxProperties": "must have at most {shown} fields",
-    "anyOf": "fits none of the forms that the schema allows",
-    "oneOf": "must fit exactly one of the forms that the schema allows",
-    "not": "is what the schema forbids",
-    None: "holds what is not allowed",  # jsonschema does not say under which key
-}

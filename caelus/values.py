@@ -5,7 +5,7 @@ Everything here is pure: documents in, documents out.
 
 import re
 
-from caelus import bindings, marks, policies, references, validation
+from caelus import bindings, jsontext, marks, naming, policies, references, validation
 from caelus.errors import BadValues, Conflict
 from caelus.lasting import known
 from caelus.policies import policy
@@ -74,7 +74,7 @@ def _checked_generated(schema: dict | None) -> dict:
             )
     rules = {"type", "minLength", "maxLength"}
     for path, text in validation.schema_errors(schema, sample, rules=rules) if lengths else ():
-        raise Conflict(f"values schema: at {validation.pointer(path)}: what is generated {text}")
+        raise Conflict(f"values schema: at {naming.pointer(path)}: what is generated {text}")
     return sample
 
 
@@ -97,12 +97,12 @@ def check_user_text(capabilities: dict | None, user_values: dict | None) -> None
     if policy(capabilities, "user_text") == "any":
         return
     for path in _unsafe(user_values or {}, ()):
-        place = validation.printable("".join(f"/{key}" for key in path))
+        place = naming.printable("".join(f"/{key}" for key in path))
         text = (
             "has a line break or {{, which a chart may take for more than text; a template takes "
             'it with {"user_text": "any"} in its capabilities'
         )
-        field = validation.field_in("user_values_json", path)
+        field = naming.field_in("user_values_json", path)
         raise BadValues(f"user values: {place} {text}", [(field, text)])
 
 
@@ -153,7 +153,7 @@ def final_values(
 
 def merge(base: dict, over: dict) -> dict:
     """`over` laid on `base`: objects merge by key, anything else replaces. Shares no object."""
-    return validation.copied(_merged(base, over))
+    return jsontext.copied(_merged(base, over))
 
 
 def _merged(base: dict, over: dict) -> dict:
@@ -184,17 +184,17 @@ def _refuse(what: str, errors: validation.Errors, schema: dict, document: dict, 
             place = next(other for other in secret if marks.is_inside(place, {other}))
             path, text = marks.tokens(place.removeprefix(root)), "is not what the schema wants"
         field = _field(what, (*marks.tokens(root), *path))
-        told.setdefault(f"{validation.pointer(path) or '/'} {text}", (field, text))
+        told.setdefault(f"{naming.pointer(path) or '/'} {text}", (field, text))
     raise BadValues(f"{what} are not valid: {'; '.join(told)}", list(told.values()))
 
 
 def _field(what: str, path: tuple) -> str:
     """The field of a request that holds what is at `path` of the values."""
     if what == "default values":
-        return validation.field_in("default_values_json", path)
+        return naming.field_in("default_values_json", path)
     if path[:1] == ("user",):
-        return validation.field_in("user_values_json", path[1:])
-    return validation.field_in("values", path)
+        return naming.field_in("user_values_json", path[1:])
+    return naming.field_in("values", path)
 
 
 def _check_defaults(defaults: dict, schema: dict, bound: dict[str, list]) -> None:

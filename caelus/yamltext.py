@@ -6,8 +6,8 @@ import re
 
 import yaml
 
+from caelus.jsontext import MAX_DEPTH, MAX_NODES
 from caelus.lasting import Lasting
-from caelus.validation import MAX_DEPTH, MAX_NODES
 
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -300,7 +300,7 @@ def kube():
 
 
 @contextlib.contextmanager
-def statements():
+def counted():
     """The SQL that is run in the block, without BEGIN and COMMIT."""
     found = []
 

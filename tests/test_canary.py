@@ -1,4 +1,4 @@
-"""Secrets go in by every way there is, through real helm; afterwards they are in the cluster alone."""
+"""Secrets go in by every way, through real helm; afterwards they are in the cluster alone."""
 
 import base64
 import contextlib

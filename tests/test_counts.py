@@ -4,7 +4,7 @@ import pytest
 
 from caelus import jobs
 from caelus.database import is_postgres, session, transaction
-from tests.conftest import TEMPLATE, statements
+from tests.conftest import TEMPLATE, counted
 
 # Without BEGIN and COMMIT. The first is that of the token; the last three of a change are the
 # event's: the end of the chain, the event, its new end.
@@ -62,7 +62,7 @@ def fill(shop, first: int, last: int) -> None:
 
 
 def number_of(shop, command: str) -> int:
-    with statements() as made:
+    with counted() as made:
         assert shop(command, **ARGUMENTS.get(command, {})).ok
     return len(made)
 
@@ -86,12 +86,12 @@ def test_a_list_makes_no_more_statements_for_more_rows(shop, command):
 def test_a_claim_is_one_statement_and_a_look_where_looking_is_free(shop):
     fill(shop, 1, 2)
     shop("update-deployment", user_id=1, deployment_id=1, domainname="new.example.org")
-    with session(), statements() as claim:
+    with session(), counted() as claim:
         job = jobs.claim("test")
     assert len(claim) == (1 if is_postgres() else 2)
-    with session(), transaction(), statements() as finish:
+    with session(), transaction(), counted() as finish:
         assert jobs.finish(job)
     assert len(finish) == 1
-    with session(), statements() as nothing:
+    with session(), counted() as nothing:
         assert jobs.claim("test") is None
     assert len(nothing) == 1

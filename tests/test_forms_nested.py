@@ -6,7 +6,7 @@ from caelus import values
 from caelus.errors import CaelusError, Conflict, Invalid
 from caelus.web.forms import again, form, humanised
 from caelus.web.inputs import as_javascript
-from caelus.web.posted import beside, posted
+from caelus.web.posted import pairs_of, posted
 from tests.form_parts import TEXT, field, of, page, typed
 from tests.markup import Page, rendered
 
@@ -261,15 +261,15 @@ def test_the_services_refusals_stand_beside_the_fields():
     ):
         with pytest.raises(Conflict) as told:
             check(refused)
-        root = form(schema, refused, beside(told.value))
+        root = form(schema, refused, pairs_of(told.value))
         assert not root.errors
         assert all(name in told.value.detail for name in refused)
         assert all(field(root, f"user/{name}").errors for name in refused)
 
 
 def test_any_error_can_be_shown():
-    assert beside(Invalid(("user_values_json.a", "is bad"))) == [("user_values_json.a", "is bad")]
-    assert beside(CaelusError("it broke")) == [("", "it broke")]
+    assert pairs_of(Invalid(("user_values_json.a", "is bad"))) == [("user_values_json.a", "is bad")]
+    assert pairs_of(CaelusError("it broke")) == [("", "it broke")]
     assert form(of(a=TEXT), {}, CaelusError("it broke")).errors == ("it broke",)
     assert form(None, None, CaelusError("it broke")).errors == ("it broke",)
 

@@ -8,7 +8,7 @@ import pytest
 
 from caelus import icons, rasters
 from caelus.models import Event, Icon
-from tests.conftest import TEMPLATE, statements
+from tests.conftest import TEMPLATE, counted
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -266,17 +266,17 @@ def test_a_list_does_not_read_the_icons(shop):
     for number in range(20):
         assert shop("create-product", name=f"P{number}", icon=large).ok
     shop("get-user", user_id=1)  # once a minute the use of a token is noted
-    with statements() as made:
+    with counted() as statements:
         listed = shop("list-products").document
     assert len(listed) == 21
-    assert len(made) == 2
-    assert not any("icons" in sql for sql in made)
+    assert len(statements) == 2
+    assert not any("icons" in sql for sql in statements)
 
 
 @on_sqlite
 def test_one_product_comes_with_its_icon_in_one_query(shop):
     shop("update-product", product_id=1, icon=PLAIN)
     assert shop("create-template", product_id=1, **TEMPLATE | {"chart_version": "3.0.0"}).ok
-    with statements() as made:
+    with counted() as statements:
         assert icon_of(shop) == PLAIN
-    assert len(made) == 2  # with that of the token
+    assert len(statements) == 2  # with that of the token

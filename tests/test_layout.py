@@ -12,7 +12,7 @@ from tests.program import ROOT, Program
 
 FLOORS = [
     "errors settings parsing config tracing logs isolation supervision findings",
-    "lasting fitting formats patterns validation references pool database models prepared migrate process"
+    "lasting naming jsontext fitting formats patterns rule_words validation references pool database models prepared migrate process"
     " charts archives"
     " helm kubectl keyring marks yamltext recovery releases wording evidence symptoms causes"
     " readonly presence patience copies"

@@ -7,7 +7,7 @@ import pytest
 
 from caelus.models import Deployment, Product, Template
 from tests.admins import Pages, Read, text_of
-from tests.conftest import statements
+from tests.conftest import counted
 from tests.test_overview import deploy, queries
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -78,15 +78,15 @@ def test_a_search_takes_one_statement_more_however_much_there_is(shop):
     shop("get-user", user_id=1)  # once a minute the use of a token is noted
     for number, few in ((0, 3), (1, 4)):
         found = {"search": "d"} if number else {}
-        with statements() as made:
+        with counted() as statements:
             domains(shop, **found)
-        assert len(made) == few
+        assert len(statements) == few
     deploy(300)
     for number in range(30):
         other_product(f"P{number}")
-    with statements() as made:
+    with counted() as statements:
         assert len(domains(shop, search="d")) == 302
-    assert len(made) == 4
+    assert len(statements) == 4
 
 
 # The page

@@ -9,7 +9,10 @@ import sys
 import urllib.request
 
 import pytest
+from PyInstaller.archive.readers import CArchiveReader
 
+from caelus.web.routes import ASSETS
+from tests import admin
 from tests.kube import KubeServer
 from tests.program import ROOT, Program, Serving, wait_until
 from tests.tools import tool_directory
@@ -19,6 +22,12 @@ NOTING = """#!/bin/sh
 env > {directory}/environment.$1
 exec {program} "$@"
 """
+AS_ADMIN = {"Authorization": admin.BEARER}
+SHOWN = (
+    *("/docs", "/docs/assets/swagger_bundle.js", "/docs/assets/swagger_style.css"),
+    "/ui/admin/users",
+    *(f"/ui/assets/{name}" for name in ASSETS),
+)
 pytestmark = pytest.mark.slow
 
 
@@ -82,8 +91,9 @@ def program(command, tmp_path, monkeypatch):
 def test_it_does_the_main_job(program, tmp_path):
     assert program.run("--version").stdout.startswith("caelus ")
     with program.serve() as server:
-        for path in ("/docs", "/docs/assets/swagger_bundle.js", "/docs/assets/swagger_style.css"):
-            with urllib.request.urlopen(server.url + path) as answer:
+        for path in SHOWN:
+            asked = urllib.request.Request(server.url + path, headers=AS_ADMIN)
+            with urllib.request.urlopen(asked) as answer:
                 assert answer.status == 200 and answer.read()
         program.yaml("create-user", "ada@example.org")
         program.yaml("create-product", "Hello")
@@ -98,6 +108,13 @@ def test_it_does_the_main_job(program, tmp_path):
     environment = (tmp_path / "environment.upgrade").read_text()
     assert "LD_LIBRARY_PATH=/nowhere/of-ours\n" in environment
     assert "_PYI" not in environment and "_MEI" not in environment
+
+
+def test_the_binary_is_small_and_unpacks_few_files(binary):
+    """Each start unpacks it, and what has to be made and removed costs more than what is read."""
+    assert os.path.getsize(binary[0]) < 15_000_000
+    unpacked = [entry for entry in CArchiveReader(binary[0]).toc.values() if entry[4] in "bx"]
+    assert len(unpacked) < 120 and sum(size for _, _, size, *_ in unpacked) < 25_000_000
 
 
 def unpacked_in(directory: pathlib.Path, *command: str) -> Program:

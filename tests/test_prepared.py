@@ -9,7 +9,7 @@ from caelus.database import database, is_postgres, session, transaction
 from caelus.errors import Unavailable
 from caelus.models import Job, Product, Template, User, now
 from caelus.prepared import insert, prepared
-from tests.conftest import statements
+from tests.conftest import counted
 
 AT = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC)
 
@@ -85,7 +85,7 @@ def test_what_a_join_loads_is_loaded(people):
     product = Product.create(name="App")
     insert(Template(product=product, chart_ref="r", chart_version="1", capabilities_json={"a": 1}))
     template = of_product.first(name="App")
-    with statements() as made:
+    with counted() as made:
         assert (template.product.name, template.capabilities_json) == ("App", {"a": 1})
     assert made == []
 
@@ -104,7 +104,7 @@ def test_an_update_can_give_its_rows(people):
 
 
 def test_constants_are_written_out_for_the_planner(people):
-    with statements() as made:
+    with counted() as made:
         assert [row.id for row in named.all(id=2)] == [2]
         assert not named.all(id=1)
     sql, again = made

@@ -1,9 +1,9 @@
 """The page of who is logged in: who they are, and their API tokens."""
 
-from caelus import schemas, validation
+from caelus import naming, schemas, validation
 from caelus.errors import CaelusError, NotFound
 from caelus.web.pages import PREFIX, Page, go, sent
-from caelus.web.refused import beside
+from caelus.web.refused import by_field
 
 PLACE = f"{PREFIX}/account"
 
@@ -40,7 +40,7 @@ class Account(Page):
             more=more,
             fields=fields,
             error=error,
-            errors=beside(error),
+            errors=by_field(error),
             url=self.settings.base_url,
         )
 
@@ -58,5 +58,5 @@ class DeleteToken(Page):
         mine = self.ask(req, "list-tokens", user_id=req.context.actor.user_id)
         found = [token for token in mine if str(token["id"]) == token_id]
         if not found:
-            raise NotFound(f"token {validation.printable(token_id)} not found")
+            raise NotFound(f"token {naming.printable(token_id)} not found")
         return found[0]

@@ -5,10 +5,10 @@ import functools
 from caelus.errors import CaelusError, Invalid, NotFound, Unseen
 from caelus.findings import span
 from caelus.models import DEPLOYMENT_STATUSES, JOB_STATUSES
-from caelus.validation import printable
+from caelus.naming import printable
 from caelus.web import lists
 from caelus.web.pages import PAGE_ROWS, PREFIX, Page, go, sent, whole
-from caelus.web.refused import beside
+from caelus.web.refused import by_field
 
 HERE = f"{PREFIX}/admin"
 LAST_ID = 2**63 - 1
@@ -56,7 +56,7 @@ class ActionPage(AdminPage):
         try:
             once = self._action(fields)(self, req, fields, **ids)
         except CaelusError as e:
-            refused = {"error": e, "errors": beside(e), "fields": fields}
+            refused = {"error": e, "errors": by_field(e), "fields": fields}
             context = self.context(req, **ids) | refused
             self.show(req, resp, self.template, e.status, **context)
             return

@@ -7,7 +7,7 @@ from caelus.web.admin import HERE, ActionPage, AdminPage
 from caelus.web.pages import go, sent, whole
 
 
-def place(product_id) -> str:
+def page_of(product_id) -> str:
     return f"{HERE}/products/{product_id}"
 
 
@@ -39,7 +39,7 @@ class NewProduct(AdminPage):
         except CaelusError as e:
             self.show(req, resp, "admin_new_product.html", e.status, fields=fields, error=e)
             return
-        go(f"{place(made['id'])}/templates/new", "product")
+        go(f"{page_of(made['id'])}/templates/new", "product")
 
 
 class Product(ActionPage):
@@ -62,12 +62,12 @@ class Product(ActionPage):
         given["icon"] = icon_in(fields) or ("" if "remove_icon" in fields else None)
         nulls = ("template_id",) if "template_id" in given else ()
         self.ask(req, "update-product", nulls=nulls, **given)
-        go(place(product_id), "saved")
+        go(page_of(product_id), "saved")
 
     def _offer(self, req, fields, product_id):
         template_id = whole(fields.get("template_id")) or 0
         self.ask(req, "update-product", product_id=product_id, template_id=template_id)
-        go(place(product_id), "offered")
+        go(page_of(product_id), "offered")
 
     def _delete(self, req, fields, product_id):
         self.ask(req, "delete-product", product_id=product_id)

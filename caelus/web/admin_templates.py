@@ -3,7 +3,7 @@
 from caelus.errors import CaelusError, Invalid, NotFound
 from caelus.web import editor, forms
 from caelus.web.admin import ActionPage, AdminPage
-from caelus.web.admin_products import place
+from caelus.web.admin_products import page_of
 from caelus.web.pages import go, sent, whole
 
 # In the place of what is not filled in yet, so that the rest can be checked.
@@ -28,7 +28,7 @@ class Editing(AdminPage):
         except NotFound:
             raise
         except CaelusError as e:
-            found["errors"] = editor.placed(e)
+            found["errors"] = editor.by_field(e)
         # With `resolve` the chart brings what is not here, which a binding may refer to.
         left = not fields["default_values_json"].strip() or not fields["values_schema_json"].strip()
         found["unknown"] = bool(fields["resolve"] and left)
@@ -54,7 +54,7 @@ class NewTemplate(Editing):
     def on_post(self, req, resp, product_id):
         product = self.ask(req, "get-product", product_id=product_id)
         pairs = sent(req)
-        fields, action = editor.posted(pairs), dict(pairs).get("action", "create")
+        fields, action = editor.filled_in(pairs), dict(pairs).get("action", "create")
         if action == "check":
             checked = self.check(req, product_id, fields)
             status = 422 if checked["errors"] else 200
@@ -71,7 +71,7 @@ class NewTemplate(Editing):
                 raise Invalid(("action", "must be one of check, fill, create"))
             self._create(req, product_id, fields)
         except CaelusError as e:
-            self._show(req, resp, product, fields, e.status, errors=editor.placed(e), error=e)
+            self._show(req, resp, product, fields, e.status, errors=editor.by_field(e), error=e)
 
     def _show(self, req, resp, product, fields, status=200, **context) -> None:
         nothing = {"errors": {}, "error": None, "checked": None, "note": None}
@@ -91,16 +91,16 @@ class NewTemplate(Editing):
         ids = {"product_id": product_id}
         made = self.ask(req, "create-template", **ids, **given, resolve=resolve)
         if not fields["offer"]:
-            go(place(product_id), "template")
+            go(page_of(product_id), "template")
         self.ask(req, "update-product", **ids, template_id=made["id"])
-        go(place(product_id), "offered")
+        go(page_of(product_id), "offered")
 
 
 class CheckTemplate(Editing):
     """The part of the editor that is asked for again while somebody types."""
 
     def on_post(self, req, resp, product_id):
-        fields = editor.posted(sent(req))
+        fields = editor.filled_in(sent(req))
         checked = self.check(req, product_id, fields)
         slots = (*editor.WORDS, *editor.DOCUMENTS)
         self.show(req, resp, "admin_editor_check.html", checked=checked, slots=slots)
@@ -117,7 +117,7 @@ class Template(ActionPage):
 
     def _delete(self, req, fields, **ids):
         self.ask(req, "delete-template", **ids)
-        go(place(ids["product_id"]), "deleted")
+        go(page_of(ids["product_id"]), "deleted")
 
     actions = {"delete": _delete}
 

@@ -4,9 +4,9 @@ from caelus.errors import CaelusError, Conflict, Forbidden, NotFound, Unseen
 from caelus.models import KEEP
 from caelus.web import differences, userform
 from caelus.web.deployment import OfDeployment
-from caelus.web.owner import place
+from caelus.web.owner import page_of
 from caelus.web.pages import go, never_kept, sent, whole
-from caelus.web.refused import about_values, beside, is_about_domain
+from caelus.web.refused import about_values, by_field, is_about_domain
 
 
 class Change(OfDeployment):
@@ -23,7 +23,7 @@ class Change(OfDeployment):
         error = None
         try:
             if done := self.change(req, deployment, pairs):
-                go(place(deployment), done)
+                go(page_of(deployment), done)
         except (Forbidden, Unseen):
             raise  # it goes on record
         except CaelusError as e:
@@ -52,8 +52,8 @@ class Change(OfDeployment):
 
 
 def _refusal(error: CaelusError | None) -> dict:
-    is_beside = bool(beside(error) or about_values(error))
-    return {"error": error, "errors": beside(error), "is_beside": is_beside}
+    is_beside = bool(by_field(error) or about_values(error))
+    return {"error": error, "errors": by_field(error), "is_beside": is_beside}
 
 
 def _ids(deployment: dict) -> dict:

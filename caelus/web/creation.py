@@ -5,9 +5,9 @@ from typing import NamedTuple
 from caelus.errors import CaelusError, Forbidden, NotFound, Unseen
 from caelus.models import KEEP
 from caelus.web import preview, userform
-from caelus.web.owner import place
+from caelus.web.owner import page_of
 from caelus.web.pages import Page, go, sent, whole
-from caelus.web.refused import about_values, beside, is_about_domain
+from caelus.web.refused import about_values, by_field, is_about_domain
 
 
 class Draft(NamedTuple):
@@ -47,7 +47,7 @@ class Create(Page):
             except CaelusError as e:
                 error = e
         if made and not draft.is_preview:
-            go(place(made), "created")
+            go(page_of(made), "created")
         form = userform.again(draft.template, draft.pairs, about_values(error))
         self._show(req, resp, product, versions, draft, form, error, made)
 
@@ -88,8 +88,8 @@ class Create(Page):
             domainname=draft.domainname,
             form=form,
             error=error,
-            errors=beside(error),
-            is_beside=bool(beside(error) or about_values(error)),
+            errors=by_field(error),
+            is_beside=bool(by_field(error) or about_values(error)),
             preview=made and preview.of(made, self.settings),
         )
 
@@ -114,7 +114,7 @@ class Check(Create):
             domainname=draft.domainname,
             error=error,
             is_domain=is_about_domain(error),
-            errors=beside(error),
+            errors=by_field(error),
             preview=made and preview.of(made, self.settings),
         )
 

@@ -3,7 +3,7 @@
 import functools
 
 from caelus.web import progress, userform
-from caelus.web.owner import place
+from caelus.web.owner import page_of
 from caelus.web.pages import Page, whole
 
 EVENTS = 20
@@ -18,7 +18,7 @@ class OfDeployment(Page):
     def show_of(self, req, resp, template: str, deployment: dict, status: int = 200, **context):
         context = {
             "deployment": deployment,
-            "place": place(deployment),
+            "page": page_of(deployment),
             "is_mine": deployment["user_id"] == req.context.actor.user_id,
             "can": progress.can(deployment),
             **context,

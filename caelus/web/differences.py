@@ -1,6 +1,7 @@
 """What changes from one template to another, in short: settings, default values, the rest."""
 
-from caelus.validation import compact, printable
+from caelus.jsontext import compact
+from caelus.naming import printable
 
 MOST = 30  # of each kind; what is more is counted
 LONGEST = 60

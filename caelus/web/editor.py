@@ -7,9 +7,10 @@ import io
 
 from caelus import yamltext
 from caelus.errors import CaelusError, Invalid
+from caelus.jsontext import compact, parse
 from caelus.schemas import SECONDS
 from caelus.secretvalues import MASK
-from caelus.validation import compact, from_text, parse_json
+from caelus.validation import from_text
 
 WORDS = ("chart_ref", "chart_version", "chart_digest", "version_label", "health_timeout_sec")
 DOCUMENTS = ("default_values_json", "values_schema_json", "capabilities_json")
@@ -87,7 +88,7 @@ def example() -> dict[str, str]:
     return blank() | EXAMPLE
 
 
-def posted(pairs: list[tuple[str, str]]) -> dict[str, str]:
+def filled_in(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """The fields as they were filled in; ticks that are not sent are not set."""
     sent = dict(pairs)
     return {name: sent.get(name, "") for name in (*WORDS, *DOCUMENTS, *TICKS)}
@@ -158,7 +159,7 @@ def _read(text: str):
         yamltext.refuse_repeated(text)  # of which one would be lost, without a word
         return found
     try:
-        return parse_json(text)
+        return parse(text)
     except ValueError as e:
         try:
             return yamltext.load(text)  # which has braces, too
@@ -166,7 +167,7 @@ def _read(text: str):
             raise e from None
 
 
-def placed(error: CaelusError) -> dict[str, str]:
+def by_field(error: CaelusError) -> dict[str, str]:
     """The sentences of a refusal by the fields that they are about; "" is the form as a whole."""
     if isinstance(error, Invalid):
         return {_field(name): f"{_labelled(name)} {message}" for name, message in error.errors}

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from caelus import marks, validation
+from caelus import jsontext, marks
 from caelus.web.merging import Parts, canonical
 from caelus.web.shapes import Shape, is_secret, root, shape
 
@@ -156,7 +156,7 @@ def option_text(found: Shape, value) -> str:
     """As JSON; in the option's own words where it is among them: 1 for 1.0."""
     wanted = canonical(value)
     same = (o.value for o in found.options if canonical(o.value) == wanted)
-    return validation.compact(next(same, value))
+    return jsontext.compact(next(same, value))
 
 
 def _write_group(entries: Entries, found: Shape, value: dict, name: str, depth: int) -> None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from caelus.web.posted import Errors, place
+from caelus.web.posted import Errors, api_name
 
 
 class Option(NamedTuple):
@@ -57,12 +57,12 @@ def says(field: Field) -> bool:
     return bool(field.value or field.blank or field.null) or any(map(says, field.fields))
 
 
-def placed(tree: Field, errors: Errors) -> Field:
+def with_errors(tree: Field, errors: Errors) -> Field:
     """The tree with each error at the field whose value it is about, or at the nearest around."""
     if not errors:
         return tree
     at: dict[str, list[str]] = {}
-    owners = _by_place(tree)
+    owners = _by_name(tree)
     for where, message in errors:
         name, beyond = _owner(owners, where)
         at.setdefault(name or tree.name, []).append(f"{beyond} {message}".strip())
@@ -73,11 +73,11 @@ def _flat(field: Field) -> list[Field]:
     return [field, *(inner for part in field.fields for inner in _flat(part))]
 
 
-def _by_place(tree: Field) -> dict[str, list[Field]]:
+def _by_name(tree: Field) -> dict[str, list[Field]]:
     found: dict[str, list[Field]] = {}
     for field in _flat(tree):
         if field.kind != "row":
-            found.setdefault(place(field.path), []).append(field)
+            found.setdefault(api_name(field.path), []).append(field)
     return found
 
 
@@ -94,7 +94,7 @@ def _owner(owners: dict[str, list[Field]], where: str) -> tuple[str, str]:
     if not around:
         return "", where
     found = max(around, key=lambda field: (len(field.path), ":rest" in field.name))
-    return found.name, where.removeprefix(f"{place(found.path)}.")
+    return found.name, where.removeprefix(f"{api_name(found.path)}.")
 
 
 def _with_errors(field: Field, at: dict) -> Field:

@@ -8,7 +8,7 @@ import collections
 import re
 from typing import NamedTuple
 
-from caelus import marks, validation
+from caelus import jsontext, marks, naming
 from caelus.web import inputs
 from caelus.web.entries import (
     DEEPEST,
@@ -22,9 +22,9 @@ from caelus.web.entries import (
     weight,
     written,
 )
-from caelus.web.fields import Field, Option, placed, says
+from caelus.web.fields import Field, Option, says, with_errors
 from caelus.web.merging import Parts
-from caelus.web.posted import as_json, beside, takes_values
+from caelus.web.posted import as_json, pairs_of, takes_values
 from caelus.web.shapes import Shape, is_secret, root, shape, shown
 
 FEW = 4  # groups in a group: so many are shown open
@@ -39,11 +39,11 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^A-Z\W_]+|\d+")
 def form(schema: dict | None, document: dict | None = None, errors=(), defaults=None) -> Field:
     """The form for the values that `schema`, a template's, lets users set.
 
-    `errors` as `beside` takes them; what fits no field is at the root's. `defaults` are the
+    `errors` as `pairs_of` takes them; what fits no field is at the root's. `defaults` are the
     template's own values for users, shown where nothing is set.
     """
     if not takes_values(schema):
-        return placed(Field(ROOT, "none", help=_NOTHING), beside(errors))
+        return with_errors(Field(ROOT, "none", help=_NOTHING), pairs_of(errors))
     return _built(schema, written(schema, document), errors, defaults)
 
 
@@ -59,7 +59,7 @@ def _built(schema: dict, entries: Entries, errors, defaults) -> Field:
     made = _Builder(entries).field(spot)
     if made.kind == "json":  # nothing typed means {}
         made = made._replace(required=False, needed=False)
-    return placed(made, beside(errors))
+    return with_errors(made, pairs_of(errors))
 
 
 def humanised(name: str) -> str:
@@ -171,7 +171,7 @@ class _Builder:
     def _default(self, spot: _Spot) -> str:
         if spot.default in (None, "", [], {}, marks.MASK):
             return ""
-        return validation.printable(shown(spot.default), 200)
+        return naming.printable(shown(spot.default), 200)
 
     # Kinds
 
@@ -194,8 +194,8 @@ class _Builder:
             value=value,
             options=options,
             attributes=attributes,
-            rule=validation.printable(rule, 200),
-            placeholder=validation.printable(placeholder),
+            rule=naming.printable(rule, 200),
+            placeholder=naming.printable(placeholder),
             length=inputs.length_told(found) if secret else "",
             made_length=inputs.made_length(found) if secret else None,
         )
@@ -220,14 +220,14 @@ class _Builder:
             return Field(spot.name, "select", options=(_unset(spot, not said), *made))
         unset = self._entries.text(f"{spot.name}:unset") or ""
         if said is None and default is not None and not spot.firm:
-            unset = validation.compact(default)
+            unset = jsontext.compact(default)
         value = said or ("true" if default else "false")
         return Field(spot.name, "checkbox", value=value, unset=unset)
 
     def _select(self, spot: _Spot, found: Shape) -> Field:
         said = self._entries.text(spot.name) or ""
         # Each is another value: none is to be looked for among the others.
-        texts = {validation.compact(option.value): option.label for option in found.options}
+        texts = {jsontext.compact(option.value): option.label for option in found.options}
         if not said and not self._entries.has(spot.name) and spot.firm:
             said = option_text(found, spot.default) if spot.default is not None else said
             said = said if said in texts else ""
@@ -235,7 +235,7 @@ class _Builder:
             said = next(iter(texts))
         made = [Option(value, label, value == said) for value, label in texts.items()]
         if said and said not in texts:
-            label = validation.printable(said) + " (no longer among them)"
+            label = naming.printable(said) + " (no longer among them)"
             made.append(Option(said, "as it is (********)" if marks.MASK in said else label, True))
         default = "" if is_secret(found.rules) else self._default(spot)
         return Field(spot.name, "select", options=(_unset(spot, not said, default), *made))

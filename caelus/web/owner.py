@@ -3,7 +3,7 @@
 from caelus import icons
 from caelus.errors import NotFound
 from caelus.models import DEPLOYMENT_STATUSES, ERROR
-from caelus.validation import printable
+from caelus.naming import printable
 from caelus.web.pages import PREFIX, Page, not_modified
 
 ICON_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -11,7 +11,7 @@ DAY = 86_400  # seconds
 MOST_COUNTED = 20
 
 
-def place(deployment: dict) -> str:
+def page_of(deployment: dict) -> str:
     """Where a deployment's page is."""
     return f"{PREFIX}/users/{deployment['user_id']}/deployments/{deployment['id']}"
 

@@ -9,12 +9,13 @@ import io
 import json
 import pathlib
 import urllib.parse
+import zipfile
 
 import falcon
 import jinja2
 from falcon.media import MultipartFormHandler
 
-from caelus import __version__, validation
+from caelus import __version__, jsontext
 from caelus.config import Config
 from caelus.dispatch import dispatch
 from caelus.errors import CaelusError, Malformed, TooLarge, Unauthorized, UnsupportedMediaType
@@ -148,8 +149,8 @@ def sent(req, file: str | None = None) -> list[tuple[str, str | bytes]]:
     Where `file` names a field, the form may come as multipart/form-data, too, and that field holds
     a file's content, which is bytes: empty where none was chosen.
     """
-    if (req.content_length or 0) > validation.MAX_BYTES:
-        raise TooLarge(f"the form is over {validation.MAX_BYTES} bytes")
+    if (req.content_length or 0) > jsontext.MAX_BYTES:
+        raise TooLarge(f"the form is over {jsontext.MAX_BYTES} bytes")
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     text = req.bounded_stream.read()
     if file and kind == falcon.MEDIA_MULTIPART:
@@ -186,14 +187,14 @@ def _text(content: bytes) -> str:
         raise Malformed(NO_TEXT) from None
 
 
-def go(place: str, done: str | None = None):
-    """End a POST: the browser goes on to `place`, which says what was `done`, once."""
-    raise Done(place, done) if done else falcon.HTTPSeeOther(place)
+def go(url: str, done: str | None = None):
+    """End a POST: the browser goes on to `url`, which says what was `done`, once."""
+    raise Done(url, done) if done else falcon.HTTPSeeOther(url)
 
 
 class Done(falcon.HTTPSeeOther):
-    def __init__(self, place: str, done: str):
-        super().__init__(f"{place}?done={done}")
+    def __init__(self, url: str, done: str):
+        super().__init__(f"{url}?done={done}")
         self.done = done
 
 
@@ -221,7 +222,7 @@ def whole(text) -> int | None:
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        loader=_templates(),
         auto_reload=False,  # an upgrade may put newer templates under an older program
         autoescape=True,
         trim_blocks=True,
@@ -232,6 +233,14 @@ def _environment() -> jinja2.Environment:
     environment.filters["pretty"] = _pretty
     environment.globals["ui"] = PREFIX
     return environment
+
+
+def _templates() -> jinja2.BaseLoader:
+    packed = HERE / "templates.zip"  # in the one-file program, which unpacks itself at each start
+    if not packed.exists():
+        return jinja2.FileSystemLoader(HERE / "templates")
+    with zipfile.ZipFile(packed) as files:
+        return jinja2.DictLoader({name: files.read(name).decode() for name in files.namelist()})
 
 
 def _pretty(document) -> str:

@@ -5,7 +5,7 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
-from caelus import marks, validation
+from caelus import jsontext, marks, naming
 from caelus.errors import CaelusError
 from caelus.web.entries import ROOT, Entries, Pairs, below, settled
 from caelus.web.merging import Parts
@@ -60,7 +60,7 @@ def takes_values(schema: dict | None) -> bool:
     return ((schema or {}).get("properties") or {}).get("user", False) is not False
 
 
-def beside(wrong) -> Errors:
+def pairs_of(wrong) -> Errors:
     """Errors as `forms` places them, from a CaelusError, a problem document, or a list of either
     the API's `{field, message}` or such pairs."""
     if isinstance(wrong, CaelusError):
@@ -71,9 +71,9 @@ def beside(wrong) -> Errors:
     return [(field, message) for field, message in pairs]
 
 
-def place(path: tuple) -> str:
+def api_name(path: tuple) -> str:
     """A path in the document as the API names it in errors."""
-    return validation.field_in(PLACE, path)
+    return naming.field_in(PLACE, path)
 
 
 def as_json(entries: Entries, parts: Parts, name: str) -> str:
@@ -101,7 +101,7 @@ class _Reader:
         self.changed = False  # another choice than the one that was shown
 
     def tell(self, path: tuple, message: str) -> None:
-        self.errors.append((place(path), message))
+        self.errors.append((api_name(path), message))
 
     def read(self, parts: Parts, name: str, path: tuple, firm: bool):
         """The value called `name`, or _MISSING.
@@ -152,7 +152,7 @@ class _Reader:
         if not text.strip():
             return _MISSING
         try:
-            return validation.parse_json(text)
+            return jsontext.parse(text)
         except ValueError as e:
             self.tell(path, f"is {e}" if str(e).startswith("not JSON") else str(e))
             return text

@@ -6,7 +6,7 @@ OWN = ("domainname", "desired_template_id", "name", "expires_in_days")  # no val
 PLAINER = {"expires_in_days": "must be a whole number from 1 to 3650"}  # than the schema's words
 
 
-def beside(error: CaelusError | None) -> dict[str, str]:
+def by_field(error: CaelusError | None) -> dict[str, str]:
     """The sentences by the names of the API's fields; empty where the refusal names none."""
     if is_about_domain(error) and not hasattr(error, "errors"):
         return {"domainname": error.detail}

@@ -7,7 +7,7 @@ not plain is of kind `json`, and `why` says so.
 import collections
 from typing import NamedTuple
 
-from caelus import references, validation
+from caelus import jsontext, references
 from caelus.web.merging import Merged, Parts, canonical
 
 MOST_LISTED = 100  # options in a select; texts beyond that are typed, with proposals
@@ -24,7 +24,7 @@ _REFINING |= {"type", "enum", "const", "format", "minItems", "maxItems", "unique
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object"}
 
 
-class Option(NamedTuple):
+class Choice(NamedTuple):
     value: object
     label: str
 
@@ -46,7 +46,7 @@ class Shape(NamedTuple):
     closed: bool = False  # takes no further properties
     more: str = ""  # why a group has a field for further properties
     items: Parts = ()
-    options: tuple[Option, ...] = ()
+    options: tuple[Choice, ...] = ()
     branches: tuple[Branch, ...] = ()
     nullable: bool = False
     why: str = ""  # of kind json
@@ -71,7 +71,7 @@ def shape(parts: Parts, read: frozenset = frozenset()) -> Shape:
     nullable = "null" in types if types else False
     found = _of_types(merged, types - {"null"} if types else None)
     if merged.enum is not None:
-        found = _select(merged.rules, [Option(value, shown(value)) for value in merged.enum], types)
+        found = _select(merged.rules, [Choice(value, shown(value)) for value in merged.enum], types)
     found = found._replace(rules=merged.rules, ids=ids)
     return _or_null(found) if nullable and merged.enum is None else found
 
@@ -79,11 +79,11 @@ def shape(parts: Parts, read: frozenset = frozenset()) -> Shape:
 def _or_null(found: Shape) -> Shape:
     """The shape, with null allowed beside what it allows."""
     if found.kind == "boolean":
-        yes_and_no = (Option(True, shown(True)), Option(False, shown(False)))
+        yes_and_no = (Choice(True, shown(True)), Choice(False, shown(False)))
         found = found._replace(kind="select", options=yes_and_no)
     if found.kind == "select":
         there = any(option.value is None for option in found.options)
-        null = () if there else (Option(None, shown(None)),)
+        null = () if there else (Choice(None, shown(None)),)
         return found._replace(options=(*found.options, *null))
     return found._replace(nullable=found.kind != "json")
 
@@ -94,7 +94,7 @@ def shown(value) -> str:
         return "null" if value is None else "(empty)"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value if isinstance(value, str) else validation.compact(value)
+    return value if isinstance(value, str) else jsontext.compact(value)
 
 
 def _types(merged: Merged) -> set | None:
@@ -242,7 +242,7 @@ def _refines(contents, known: Merged) -> bool:
     return all(_refines(schema, merged[name]) for name, schema in inner.items())
 
 
-def _options(live: list[Parts]) -> list[Option] | None:
+def _options(live: list[Parts]) -> list[Choice] | None:
     """What the branches list, if that is all they do; nothing where only null is left."""
     options = []
     for branch in live:
@@ -250,34 +250,34 @@ def _options(live: list[Parts]) -> list[Option] | None:
         if one.enum is None or one.alternatives:
             return None
         title = one.rules.get("title") if len(one.enum) == 1 else None
-        options += (Option(value, title or shown(value)) for value in one.enum)
+        options += (Choice(value, title or shown(value)) for value in one.enum)
     return options
 
 
-def _with_options(parts, merged: Merged, read, options: list[Option], null: bool) -> Shape:
+def _with_options(parts, merged: Merged, read, options: list[Choice], null: bool) -> Shape:
     if merged.enum is not None:
         kept = {canonical(value) for value in merged.enum}
         options = [option for option in options if canonical(option.value) in kept]
     if null:
-        options = [*options, Option(None, shown(None))]
+        options = [*options, Choice(None, shown(None))]
     if len(merged.alternatives) > 1:
         return Shape("json", merged.rules, why="It may have one of several forms.")
     return _select(merged.rules, options, merged.types)
 
 
-def _told_apart(options: list[Option]) -> tuple[Option, ...]:
+def _told_apart(options: list[Choice]) -> tuple[Choice, ...]:
     """Each value once; with JSON for the labels that two have: 1 and the text "1"."""
     once = {}
     for option in options:
         once.setdefault(canonical(option.value), option)
     often = collections.Counter(option.label for option in once.values())
     return tuple(
-        o if often[o.label] == 1 else o._replace(label=validation.compact(o.value))
+        o if often[o.label] == 1 else o._replace(label=jsontext.compact(o.value))
         for o in once.values()
     )
 
 
-def _select(rules: dict, options: list[Option], types: set | None) -> Shape:
+def _select(rules: dict, options: list[Choice], types: set | None) -> Shape:
     typed = all(isinstance(o.value, str) and o.value.isprintable() and o.value for o in options)
     kind = "text" if typed and len(options) > MOST_LISTED else "select"
     return Shape(kind, rules, options=tuple(options) if kind == "text" else _told_apart(options))

@@ -1,4 +1,4 @@
-"""What an object gets before it is stored: default fields, and the statuses that are reached at once.
+"""What an object gets before it is stored: default fields, statuses that are reached at once.
 
 helm takes some of these fields for granted in what it reads back.
 """

@@ -1,4 +1,4 @@
-"""What a kind of object is called in paths, bodies and messages, and the kinds there at the start."""
+"""What a kind of object is called in paths, bodies and messages; the kinds at the start."""
 
 from typing import NamedTuple
 
