@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from caelus import fitting, validation
 from caelus.operations import OPERATIONS
-from tests.test_validation import patient
+from tests.test_jsontext import patient
 
 NAMES = st.sampled_from(["a", "b", "c"])
 SCALARS = (
