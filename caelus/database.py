@@ -34,6 +34,7 @@ SQLITE_PRAGMAS = {
     "secure_delete": 1,
 }
 WAIT_SECONDS = 30  # of a writer for those of other processes, and as long for those of its own
+END_SECONDS = 2  # of patience with other processes when this one ends
 # SQLite's own busy handler is not fair: threads of one process queue here, where waiting is.
 _writer = threading.RLock()
 _thread = threading.local()  # .endings: what `before_commit` was given in the transaction; .holds
@@ -308,6 +309,20 @@ def _empty_log() -> None:
         busy = True
     if busy:
         log.warning("SQLite's log could not be emptied; what it holds goes when Caelus ends")
+
+
+def end() -> None:
+    """Have all in SQLite's file itself before this process ends: people copy that file alone.
+
+    SQLite does so when the last connection is closed, but the threads of the API leave theirs open.
+    Where another process is at it, that one does so at its end.
+    """
+    if is_postgres() or database.is_closed():
+        return
+    with contextlib.suppress(peewee.DatabaseError):  # nothing is lost: the log stays
+        database.execute_sql(f"PRAGMA busy_timeout = {END_SECONDS * 1000}")
+        database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
 
 
 def lock_tables(*models, alone: bool) -> None:
