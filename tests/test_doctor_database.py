@@ -97,6 +97,14 @@ def test_a_file_that_can_not_be_read_at_all(file, harm, detail):
     assert found[name].next_step == database_checks.RESTORE
 
 
+def test_damage_that_ends_the_look_is_no_traceback(file, caplog):
+    root, size = pages_of(file, "jobs_one_open")
+    overwrite(file, (root - 1) * size, b"\xff" * 1000)
+    found = look()["database"]
+    assert found.detail == f"{file} is damaged: database disk image is malformed"
+    assert caplog.records == []
+
+
 def test_a_file_that_is_too_large_to_be_looked_through(file, monkeypatch):
     fill(file, 30_000)
     monkeypatch.setattr(database_checks, "INTEGRITY_SECONDS", 0)
