@@ -5,6 +5,7 @@ go by it where they are told to: `query.execute(opened)`.
 """
 
 import contextlib
+import os
 import pathlib
 import urllib.parse
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ def connection(config: Config) -> Iterator[peewee.Database]:
 
 def is_quiet(path: pathlib.Path) -> bool:
     """Whether no process has the SQLite file open, nor left its log behind."""
-    return not any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+    # Where one may not look, opening the file tells of it.
+    return not any(os.path.exists(f"{path}{end}") for end in ("-wal", "-journal"))
 
 
 def place(path: pathlib.Path) -> str:
