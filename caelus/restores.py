@@ -36,8 +36,12 @@ def looked_at(config: Config, file: pathlib.Path) -> Contents:
     """What would be restored. Raises ConfigError where it can't be."""
     if not config.is_sqlite:
         raise ConfigError(POSTGRES)
-    if not file.is_file():  # a pipe would be waited for
-        raise CopyError(f"there is no file {file}")
+    try:
+        if not file.is_file():  # a pipe would be waited for
+            raise CopyError(f"there is no file {file}")
+        file.open("rb").close()
+    except OSError as e:  # such as a directory of root's, for the service's user
+        raise CopyError(f"cannot read {file}: {e.strerror}; be root, or move it") from None
     found = backups.inspect(file)
     if found.schema not in migrate.newest():
         raise CopyError(
