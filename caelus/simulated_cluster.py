@@ -1,7 +1,7 @@
 """The objects of a simulated cluster, in a SQLite file in the data directory.
 
 So the next start finds the same cluster, other processes see it, and a kill leaves no half of a
-change. Values are not kept: of them only what `simulated_objects` makes of them.
+change. Values are not kept: of them only what `simulated_charts` makes of them.
 """
 
 import contextlib
