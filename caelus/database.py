@@ -213,7 +213,7 @@ def session():
         if ours or _is_our_fault(first):
             raise
         reason = str(first).partition("\n")[0]
-        raise Unavailable(f"the database does not work: {reason}") from e
+        raise Unavailable(f"the database does not work: {reason}; see: caelus doctor") from e
     finally:
         if not getattr(_thread, "holds", False):
             give_back()
