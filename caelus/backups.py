@@ -120,7 +120,10 @@ def _refuse_existing(file: pathlib.Path, force: bool) -> None:
 def _fill(config: Config, new: pathlib.Path) -> int:
     """Copy the database; gives 0, the number of keys that go with it."""
     source = database.sqlite_path(config.database_url)
-    if not source.exists():
+    fault = readonly.unreadable(source)
+    if isinstance(fault, PermissionError):  # else it would be told of the place of the copy
+        raise ConfigError(f"cannot read {source}: {fault.strerror}; be its owner, or root")
+    if fault:
         raise ConfigError(f"there is no {source}; see CAELUS_DATA_DIR and CAELUS_DATABASE_URL")
     copies.fill(new, copies.live(source))
     return 0

@@ -7,6 +7,7 @@ from caelus import helptext, manual
 from caelus.operations import BY_COMMAND
 
 SERVER = "Ask the Caelus at this URL"
+FILES = ("PATH", "DIR")  # what options take that is in the file system
 
 
 class Option(NamedTuple):
@@ -25,6 +26,7 @@ class Command(NamedTuple):
     text: str
     options: list[Option]
     words: list[str]
+    takes_file: bool = False
 
 
 def commands() -> list[Command]:
@@ -42,7 +44,7 @@ def _command(name: str, usage: str) -> Command:
         for option, takes in dict(re.findall(r"(--[a-z-]+)(?:=([A-Z]+))?", patterns)).items()
     ]
     words = re.findall(r"(?<![-=\w])[a-z]+(?![-=\w])", patterns.replace(f"caelus {name}", ""))
-    return Command(name, text, options, words)
+    return Command(name, text, options, words, f"caelus {name} FILE" in patterns)
 
 
 def _told(option: str, usage: str) -> str:
@@ -103,11 +105,13 @@ def bash() -> str:
     for command in commands():
         for option in command.options:
             place = f"{command.name},{option.name}=*"
-            if option.takes == "PATH":
+            if option.takes in FILES:
                 values.append(f"{place}) files=yes;;")
             elif option.choices:
                 values.append(_bash_case(place, option.choices))
         options = [option.name + "=" * bool(option.takes) for option in command.options]
+        if command.takes_file:
+            names.append(f"{command.name},[!-]*|{command.name},) files=yes;;")
         names.append(_bash_case(f"{command.name},*", [*command.words, *options, "--help"]))
     first = [command.name for command in commands()] + ["--help", "--server=", "--version"]
     cases = [*values, "*,--*=*) ;;", *names, _bash_case(",*", first)]
@@ -159,7 +163,8 @@ def zsh() -> str:
 def _zsh_case(command: Command) -> str:
     arguments = [_zsh_option(option) for option in command.options]
     arguments.append("--help[Explain this command]")
-    arguments.append(f"*:argument:({' '.join(command.words)})")
+    action = "_files" if command.takes_file else f"({' '.join(command.words)})"
+    arguments.append(f"*:argument:{action}")
     return f"                {command.name}) _arguments {' '.join(map(_quoted, arguments))};;"
 
 
@@ -168,7 +173,7 @@ def _zsh_option(option: Option) -> str:
     if not option.takes:
         return f"{option.name}[{text}]"
     action = f"({' '.join(option.choices)})" if option.choices else ""
-    return f"{option.name}=-[{text}]:{option.takes}:{'_files' * (option.takes == 'PATH') or action}"
+    return f"{option.name}=-[{text}]:{option.takes}:{'_files' * (option.takes in FILES) or action}"
 
 
 # fish
@@ -188,11 +193,12 @@ def fish() -> str:
         seen = f"complete -c caelus -n '__fish_seen_subcommand_from {command.name}'"
         lines += [f"{seen} {_fish_option(option)}" for option in command.options]
         lines += [f"{seen} -a '{' '.join(command.words)}'"] * bool(command.words)
+        lines += [f"{seen} -F"] * command.takes_file
     return "\n".join(lines) + "\n"
 
 
 def _fish_option(option: Option) -> str:
-    kind = "-r -F" if option.takes == "PATH" else "-x" if option.takes else ""
+    kind = "-r -F" if option.takes in FILES else "-x" if option.takes else ""
     choices = f"-a '{' '.join(option.choices)}'" if option.choices else ""
     told = f"-d {_quoted(option.text, fish=True)}"
     return " ".join(filter(None, (f"-l {option.name[2:]}", kind, choices, told)))

@@ -99,7 +99,9 @@ def live(path: pathlib.Path) -> str:
 
 def fault(opened: peewee.Database) -> str | None:
     """What is wrong with the pages or the references of the database, as one sentence."""
-    rows = opened.execute_sql("PRAGMA integrity_check(5)").fetchall()
+    cursor = opened.execute_sql("PRAGMA integrity_check(5)")
+    with peewee.__exception_wrapper__:  # some damage is found only when rows are fetched
+        rows = cursor.fetchall()
     if rows != [("ok",)]:
         return f"the file is damaged: {' '.join(str(rows[0][0]).split())}"
     orphans = opened.execute_sql("PRAGMA foreign_key_check").fetchmany(1000)

@@ -33,6 +33,7 @@ SQLITE_PRAGMAS = {
     "foreign_keys": 1,
     "secure_delete": 1,
 }
+END_SECONDS = 2  # of patience with other processes when this one ends
 _thread = threading.local()  # .endings: what `before_commit` was given in the transaction
 
 
@@ -211,7 +212,7 @@ def session():
         if ours or _is_our_fault(first):
             raise
         reason = str(first).partition("\n")[0]
-        raise Unavailable(f"the database does not work: {reason}") from e
+        raise Unavailable(f"the database does not work: {reason}; see: caelus doctor") from e
     finally:
         if not getattr(_thread, "holds", False):
             give_back()
@@ -317,6 +318,20 @@ def _empty_log() -> None:
         busy = True
     if busy:
         log.warning("SQLite's log could not be emptied; what it holds goes when Caelus ends")
+
+
+def end() -> None:
+    """Have all in SQLite's file itself before this process ends: people copy that file alone.
+
+    SQLite does so when the last connection is closed, but the threads of the API leave theirs open.
+    Where another process is at it, that one does so at its end.
+    """
+    if is_postgres() or database.is_closed():
+        return
+    with contextlib.suppress(peewee.DatabaseError):  # nothing is lost: the log stays
+        database.execute_sql(f"PRAGMA busy_timeout = {END_SECONDS * 1000}")
+        database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
 
 
 def lock_tables(*models, alone: bool) -> None:

@@ -87,21 +87,19 @@ def _said(error: Exception) -> str:
 
 def _file(config: Config) -> Iterator[Check]:
     path = database.sqlite_path(config.database_url)
-    try:
-        with open(path, "rb"):
-            pass
-    except FileNotFoundError:
+    fault = readonly.unreadable(path)
+    if isinstance(fault, FileNotFoundError):
         step = f"caelus serve makes it; if it should be there, {URL}"
         yield warning("database", f"there is no {path} yet", step)
         return
-    except OSError as e:
+    if fault:
         step = f"be the owner of {path}, or root"
-        yield failed("database", f"cannot read {path}: {e.strerror}", step)
+        yield failed("database", f"cannot read {path}: {fault.strerror}", step)
         return
     yield ok("database", f"SQLite, {path}")
-    fault = _integrity(config, path)
-    yield fault
-    if fault.status != "failed":
+    whole = _integrity(config, path)
+    yield whole
+    if whole.status != "failed":
         yield _size(path)
         with readonly.connection(config) as opened:
             yield from _content(config, opened)

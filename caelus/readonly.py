@@ -5,7 +5,10 @@ go by it where they are told to: `query.execute(opened)`.
 """
 
 import contextlib
+import errno
+import os
 import pathlib
+import stat
 import urllib.parse
 from collections.abc import Iterator
 
@@ -36,7 +39,25 @@ def connection(config: Config) -> Iterator[peewee.Database]:
 
 def is_quiet(path: pathlib.Path) -> bool:
     """Whether no process has the SQLite file open, nor left its log behind."""
-    return not any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+    # Where one may not look, opening the file tells of it.
+    return not any(os.path.exists(f"{path}{end}") for end in ("-wal", "-journal"))
+
+
+def unreadable(path: pathlib.Path) -> OSError | None:
+    """Why the SQLite file can't be read, asked without opening it.
+
+    To close any descriptor of it, but SQLite's, ends the locks that SQLite has on it in this
+    process; another process then takes the log away under us, and with it what is in there.
+    """
+    try:
+        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError as e:
+        return e
+    if is_directory:
+        return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not os.access(path, os.R_OK):
+        return PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return None
 
 
 def place(path: pathlib.Path) -> str:

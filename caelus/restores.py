@@ -36,7 +36,10 @@ def looked_at(config: Config, file: pathlib.Path) -> Contents:
     """What would be restored. Raises ConfigError where it can't be."""
     if not config.is_sqlite:
         raise ConfigError(POSTGRES)
-    if not file.is_file():  # a pipe would be waited for
+    fault = readonly.unreadable(file)
+    if isinstance(fault, PermissionError):  # such as of root's, for the service's user
+        raise CopyError(f"cannot read {file}: {fault.strerror}; be root, or move it")
+    if fault or not file.is_file():  # a pipe would be waited for
         raise CopyError(f"there is no file {file}")
     found = backups.inspect(file)
     if found.schema not in migrate.newest():

@@ -87,7 +87,7 @@ def serve(words: dict) -> int:
 def run(config, stop, server, welcome) -> int:
     """Serve and reconcile until `stop` is set; `welcome()` is called once all is there."""
     tracing.start(None)  # what is done from now on is not for this command
-    from caelus import supervision
+    from caelus import database, supervision
     from caelus.process import Tools
     from caelus.worker import Workers
 
@@ -106,6 +106,7 @@ def run(config, stop, server, welcome) -> int:
     finally:  # where it can't so much as greet: what the workers do is ended well, too
         stop.set()
         workers.stop()
+        database.end()
     log.info("stopped")
     return 0
 

@@ -1,7 +1,7 @@
 """The objects of a simulated cluster, in a SQLite file in the data directory.
 
 So the next start finds the same cluster, other processes see it, and a kill leaves no half of a
-change. Values are not kept: of them only what `simulated_objects` makes of them.
+change. Values are not kept: of them only what `simulated_charts` makes of them.
 """
 
 import contextlib
@@ -122,7 +122,8 @@ def _key(obj: dict) -> tuple[str, str, str]:
 def changing(file: pathlib.Path) -> Iterator[Cluster]:
     """The cluster in `file`, to be changed: all of it or nothing. Made where there is none."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    if not file.exists():  # to close it ends the locks that SQLite has on it in this process
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
     with contextlib.closing(_connected(str(file))) as connection:
         connection.execute("BEGIN IMMEDIATE")  # what is not committed goes with the connection
         connection.execute(SCHEMA)

@@ -146,8 +146,8 @@ def _context(tools: Tools) -> Check:
 
 
 def _chosen(current: str, contexts: dict, clusters: dict) -> Check:
-    names = ", ".join(contexts) or "none at all"
-    step = f"kubectl config use-context NAME, of: {names}"
+    names = ", ".join(contexts)
+    step = f"kubectl config use-context NAME, of: {names}" if contexts else OWN_KUBECONFIG
     if not current:
         return failed("context", "the kubeconfig names no current context", step)
     if current not in contexts:

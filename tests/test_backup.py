@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
@@ -356,3 +357,23 @@ def test_a_time_that_is_none_is_refused(database_url, every, monkeypatch):
         return
     with pytest.raises(config.ConfigError, match="CAELUS_BACKUP_EVERY must be a time such as"):
         config.load()
+
+
+def test_a_backup_by_the_server_leaves_it_its_locks(settings, file):
+    """Without them the next command takes SQLite's log away at its end, as its last user would."""
+    log = pathlib.Path(f"{database.sqlite_path(settings.database_url)}-wal")
+    before = log.stat().st_ino
+    backups.write(settings, file, with_key=False, force=False)
+    Program().yaml("list-users")
+    assert log.stat().st_ino == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_database_that_may_not_be_read_is_named_and_not_the_copys_place(settings):
+    script = (
+        "import os, pathlib; from caelus import backups, config; loaded = config.load(os.environ); "
+        "os.setuid(65534); backups.write(loaded, pathlib.Path('/tmp/caelus-none.db'), False, False)"
+    )
+    done = Program(sys.executable, "-c", script).run()
+    place = database.sqlite_path(settings.database_url)
+    assert f"cannot read {place}: Permission denied" in done.stderr

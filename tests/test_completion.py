@@ -80,7 +80,11 @@ def test_bash_completes_options_and_what_they_may_be(script, tmp_path):
     assert ask_bash(path, "caelus completion z") == ["zsh", "()"]
     (tmp_path / "my values.yaml").touch()
     file = f"caelus create-deployment --user-values-file={tmp_path}/my"
-    assert ask_bash(path, file) == [f"{tmp_path}/my values.yaml", "(-o filenames)"]
+    there = [f"{tmp_path}/my values.yaml", "(-o filenames)"]
+    assert ask_bash(path, file) == there
+    assert ask_bash(path, f"caelus restore {tmp_path}/my") == there
+    assert ask_bash(path, f"caelus serve --backup-dir={tmp_path}/my") == there
+    assert ask_bash(path, "caelus restore --y") == ["--yes", "()"]
 
 
 def test_bash_is_told_of_every_option_of_every_command(script):
@@ -106,6 +110,7 @@ def test_fish_completes_commands_options_and_values(script):
     assert ask("caelus completion z").keys() == {"zsh"}
     file = ask(f"caelus create-deployment --user-values-file={path}")
     assert file.keys() == {f"--user-values-file={path}"}
+    assert ask(f"caelus restore {path}").keys() == {str(path)}
 
 
 def test_zsh_completes_commands_options_and_values(script, tmp_path):
@@ -125,6 +130,7 @@ def test_zsh_completes_commands_options_and_values(script, tmp_path):
             ("caelus delete-deployment 1 1 --w\t", "caelus delete-deployment 1 1 --wait "),
             ("caelus completion z\t", "caelus completion zsh "),
             (f"caelus create-deployment --user-values-file={tmp_path}/caelus.z\t", "caelus.zsh "),
+            (f"caelus restore {tmp_path}/caelus.z\t", "caelus.zsh "),
         ):
             os.write(terminal, typed.encode())
             read(terminal, re.escape(completed) + "$")

@@ -122,7 +122,7 @@ def test_a_postgres_that_is_not_there_is_told(refuse, scheme):
         port = closed.getsockname()[1]
     sentence = refuse(f"{scheme}://caelus:{PASSWORD}@127.0.0.1:{port}/caelus")
     assert sentence.startswith("the database does not work: connection failed: ")
-    assert sentence.endswith("Connection refused")
+    assert sentence.endswith("Connection refused; see: caelus doctor")
 
 
 def test_a_postgres_that_does_not_answer_is_not_waited_for_long(refuse, monkeypatch):
@@ -136,7 +136,7 @@ def test_a_postgres_that_does_not_answer_is_not_waited_for_long(refuse, monkeypa
 def test_a_damaged_file_is_told(refuse, tmp_path):
     (tmp_path / "caelus.db").write_bytes(b"this is no database" * 1000)
     sentence = refuse(f"sqlite:///{tmp_path}/caelus.db")
-    assert sentence == "the database does not work: file is not a database"
+    assert sentence == "the database does not work: file is not a database; see: caelus doctor"
 
 
 def test_a_file_damaged_inside_is_told(refuse, tmp_path, monkeypatch, capsys):
@@ -147,7 +147,8 @@ def test_a_file_damaged_inside_is_told(refuse, tmp_path, monkeypatch, capsys):
     path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 40_000)
     capsys.readouterr()
     sentence = refuse(f"sqlite:///{path}")
-    assert sentence == "the database does not work: database disk image is malformed"
+    told = "database disk image is malformed; see: caelus doctor"
+    assert sentence == f"the database does not work: {told}"
 
 
 def test_a_directory_in_the_place_of_the_file_is_told(refuse, tmp_path):

@@ -199,6 +199,7 @@ def kubeconfig(directory, **changes) -> str:
     [
         ({"current-context": ""}, "names no current context", "use-context NAME, of: test"),
         ({"current-context": "x"}, "current context x is not in the kubeconfig", "of: test"),
+        ({"contexts": [], "current-context": ""}, "no current context", "set KUBECONFIG"),
         ({"clusters": []}, "context test has no cluster", "set KUBECONFIG"),
         ({"clusters": "x"}, "kubeconfig", "set KUBECONFIG"),
     ],

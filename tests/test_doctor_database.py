@@ -14,6 +14,7 @@ from caelus.database import database, is_postgres
 from caelus.models import Deployment, Job, now
 from tests.drifting import one_database
 from tests.drifting import scene as scene  # the fixture
+from tests.program import Program
 from tests.test_doctor import closed_port
 from tests.test_keyring import key_file as key_file
 from tests.test_keyring import shop as shop_with_secrets  # noqa: F401
@@ -95,6 +96,24 @@ def test_a_file_that_can_not_be_read_at_all(file, harm, detail):
     (name,) = failures(found)
     assert detail in found[name].detail or "damaged" in found[name].detail
     assert found[name].next_step == database_checks.RESTORE
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_look_from_the_server_itself_leaves_it_its_locks(settings):
+    """Without them the next command takes SQLite's log away at its end, as its last user would."""
+    log = pathlib.Path(f"{settings.database_url.removeprefix('sqlite:///')}-wal")
+    before = log.stat().st_ino
+    assert failures(look()) == []
+    Program().yaml("list-users")
+    assert log.stat().st_ino == before
+
+
+def test_damage_that_ends_the_look_is_no_traceback(file, caplog):
+    root, size = pages_of(file, "jobs_one_open")
+    overwrite(file, (root - 1) * size, b"\xff" * 1000)
+    found = look()["database"]
+    assert found.detail == f"{file} is damaged: database disk image is malformed"
+    assert caplog.records == []
 
 
 def test_a_file_that_is_too_large_to_be_looked_through(file, monkeypatch):

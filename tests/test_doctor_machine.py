@@ -63,6 +63,20 @@ def test_a_data_directory_of_somebody_else(file, tmp_path):
     assert f"{place} belongs to daemon; nobody can't write there" in done.stdout, done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_database_in_a_directory_that_one_may_not_enter(file):
+    """tmp_path is for its owner alone."""
+    script = (
+        "import os; from caelus import config, database_checks, queue_checks; "
+        "from caelus.process import Tools; loaded = config.load(os.environ); "
+        "os.setuid(65534); print(*database_checks.look(loaded)); "
+        "print(*queue_checks.locks(loaded, Tools(loaded)))"
+    )
+    done = Program(sys.executable, "-c", script, CAELUS_HELM="/bin/true").run()
+    assert "Traceback" not in done.stderr
+    assert f"cannot read {file}: Permission denied" in done.stdout
+
+
 def test_a_clock_that_was_set_back(file):
     later = (now() + LONG_AGO).timestamp()
     os.utime(file, (later, later))

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import sys
 
 import pytest
 
@@ -177,6 +178,17 @@ def test_a_pipe_is_refused_and_not_waited_for(yesterday, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     done = Program().run("restore", str(tmp_path / "pipe"), "--yes", timeout=20)
     assert done.returncode == 1 and f"there is no file {tmp_path / 'pipe'}" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_backup_in_a_directory_that_one_may_not_enter_is_named(yesterday, settings):
+    leave()
+    script = (
+        "import os; from caelus import config, restores; loaded = config.load(os.environ); "
+        f"import pathlib; os.setuid(65534); restores.looked_at(loaded, pathlib.Path('{yesterday}'))"
+    )
+    done = Program(sys.executable, "-c", script).run()
+    assert f"cannot read {yesterday}: Permission denied; be root" in done.stderr
 
 
 def test_what_a_killed_restore_has_left_is_not_emptied_and_then_restored(cli, yesterday, settings):

@@ -2,6 +2,7 @@
 
 import datetime
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -129,6 +130,31 @@ def test_a_request_that_has_begun_is_answered_on_stop(program):
         assert server.process.wait(30) == 0
     (user,) = program.yaml("list-users", "--after=0")
     assert user["email"] == "ada@example.org"
+
+
+@pytest.mark.parametrize("command", [["serve", "--workers=0"], ["reconcile", "--watch"]])
+def test_what_is_stopped_leaves_all_in_the_one_file_that_people_copy(tmp_path, command):
+    program = Program(
+        CAELUS_DATA_DIR=str(tmp_path / "data"),
+        CAELUS_DATABASE_URL=f"sqlite:///{tmp_path}/data/caelus.db",
+        CAELUS_SIMULATE="1",
+    )
+    program.yaml("create-user", "ada@example.org")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "caelus", *command, *["--port=0"] * (command[0] == "serve")],
+        env=program.env,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    next(line for line in process.stderr if "serving" in line or "reconciling" in line)
+    program.yaml("create-user", "eve@example.org")
+    process.terminate()
+    process.communicate(timeout=30)
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "data" / "caelus.db", tmp_path / "copy" / "caelus.db")
+    program.env["CAELUS_DATABASE_URL"] = f"sqlite:///{tmp_path}/copy/caelus.db"
+    emails = [user["email"] for user in program.yaml("list-users")]
+    assert emails == ["ada@example.org", "eve@example.org"]
 
 
 def test_watch_works_until_it_is_told_to_stop(program):

@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -23,6 +25,7 @@ from caelus import (
     manifests,
     releases,
     sightings,
+    simulated_cluster,
     simulated_pods,
     simulator,
     tool_checks,
@@ -312,6 +315,30 @@ def test_an_orphan_can_be_adopted_though_its_values_are_not_known(tools):
 def test_looking_makes_no_file(tools):
     assert kubectl.fences(tools) == {}
     assert not tools.config.simulated_cluster.parent.exists()
+
+
+def test_who_waits_for_a_change_does_not_end_its_lock(tmp_path, monkeypatch):
+    file, at_the_door = tmp_path / "cluster.db", threading.Event()
+    connected = simulated_cluster._connected
+
+    def connect(place):
+        if threading.current_thread() is waiting:
+            at_the_door.set()
+        return connected(place)
+
+    def change():
+        with simulated_cluster.changing(file):
+            pass
+
+    monkeypatch.setattr(simulated_cluster, "_connected", connect)
+    waiting = threading.Thread(target=change)
+    other = f"import sqlite3; sqlite3.connect({str(file)!r}, 0).execute('BEGIN IMMEDIATE')"
+    with simulated_cluster.changing(file):
+        waiting.start()
+        assert at_the_door.wait(30)
+        done = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True)
+    waiting.join(30)
+    assert "database is locked" in done.stderr
 
 
 def test_a_file_that_cant_be_used_is_told_as_such(tools):
