@@ -185,8 +185,9 @@ def test_lines_of_all_containers_are_in_the_order_of_time(scene):
 
 @one_kubectl
 def test_lines_of_one_moment_stay_in_their_order(scene):
+    pod = scene.pod("a", "x")  # which prints a line of its own
     at = datetime.datetime.now(datetime.UTC)
-    scene.kube.print(scene.pod("a", "x"), "starting", "a fatal error", at=at)
+    scene.kube.print(pod, "starting", "a fatal error", at=at)
     assert scene.lines()[-2:] == ["a app starting", "a app a fatal error"]
 
 
