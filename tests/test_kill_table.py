@@ -54,12 +54,21 @@ CALLS = {
 }
 # Where helm is killed in the middle of its work, and so leaves the release locked.
 LOCKING = ("helm upgrade", "helm rollback")
+# Calls of kubectl, after which all goes on alike whichever helm there is.
+OF_KUBECTL = {"fence", "old fence", "evidence", "namespace"}
 POINTS = [
-    pytest.param(operation, phase, number, id=f"{operation}-{phase}-{call}".replace(" ", "-"))
+    pytest.param(
+        major,
+        operation,
+        phase,
+        number,
+        id=f"helm{major}-{operation}-{phase}-{call}".replace(" ", "-"),
+    )
     for operation, calls in CALLS.items()
     for number, call in enumerate(calls, 1)
     for phase in ("before", "middle", "power", "after")
     if phase in ("before", "after") or call not in LOOKS
+    for major in (HELM_MAJORS[-1:] if call in OF_KUBECTL else HELM_MAJORS)
 ]
 
 
@@ -110,7 +119,7 @@ class Scene:
         return (self.directory / "calls").read_text().splitlines()
 
 
-@pytest.fixture(params=HELM_MAJORS, ids=lambda major: f"helm{major}")
+@pytest.fixture
 def scene(request, tmp_path, monkeypatch):
     monkeypatch.setenv("CAELUS_DATABASE_URL", f"sqlite:///{tmp_path / 'caelus.db'}")
     with kubernetes() as api:
@@ -175,7 +184,7 @@ def volume(scene) -> str:
     return claim["metadata"]["uid"]
 
 
-@pytest.mark.parametrize(("operation", "phase", "number"), POINTS)
+@pytest.mark.parametrize(("scene", "operation", "phase", "number"), POINTS, indirect=["scene"])
 def test_a_kill_heals_by_itself(scene, operation, phase, number):
     kept = None
     with scene.program.serve() as server:
