@@ -62,7 +62,11 @@ def write(config: Config, file: pathlib.Path, with_key: bool, force: bool) -> di
     _refuse_own(config, file)
     _refuse_existing(file, force)
     with copies.partial(file) as new:
-        keys = _fill_with_key(config, new, key_beside(file)) if with_key else _fill(config, new)
+        keys = 0
+        if with_key:
+            keys = _fill_with_key(config, new, key_beside(file))
+        else:
+            _fill(config, new)
         found = inspect(new, database.sqlite_path(config.database_url))
         _refuse_existing(file, force)
         copies.publish(new, file)
@@ -117,8 +121,7 @@ def _refuse_existing(file: pathlib.Path, force: bool) -> None:
         raise CopyError(f"{file} exists; name another file, or say --force")
 
 
-def _fill(config: Config, new: pathlib.Path) -> int:
-    """Copy the database; gives 0, the number of keys that go with it."""
+def _fill(config: Config, new: pathlib.Path) -> None:
     source = database.sqlite_path(config.database_url)
     fault = readonly.unreadable(source)
     if isinstance(fault, PermissionError):  # else it would be told of the place of the copy
@@ -126,7 +129,6 @@ def _fill(config: Config, new: pathlib.Path) -> int:
     if fault:
         raise ConfigError(f"there is no {source}; see CAELUS_DATA_DIR and CAELUS_DATABASE_URL")
     copies.fill(new, copies.live(source))
-    return 0
 
 
 def inspect(file: pathlib.Path, called: pathlib.Path | None = None) -> Contents:
@@ -203,8 +205,12 @@ def tend(config: Config, at: datetime.datetime) -> bool:
             _write_dated(config, at)
     except CopyBusy:  # another serve of this machine
         return True
-    except (CaelusError, OSError) as e:
-        log.warning("no backup was made: %s", getattr(e, "detail", e))
+    except CaelusError as e:
+        log.warning("no backup was made: %s", e.detail)
+        return False
+    except OSError as e:
+        place = e.filename or config.backup_dir
+        log.warning("no backup was made: cannot write %s: %s", place, e.strerror)
         return False
     return True
 
@@ -216,8 +222,11 @@ def _is_due(config: Config, at: datetime.datetime) -> bool:
 
 def _write_dated(config: Config, at: datetime.datetime) -> None:
     directory = config.backup_dir
-    # Its parent must be there: it may be a disk that is not mounted now.
-    directory.mkdir(mode=0o700, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:  # to make that, too, might be to write where a disk should be
+        parent = directory.parent
+        raise CopyError(f"there is no {parent}; make it, or mount what it is on") from None
     with copies.partial(directory / "caelus.db") as new:
         if not _is_due(config, at):  # another serve was quicker
             return

@@ -20,8 +20,8 @@ DEAF_SECONDS = 60  # that nobody answers before it is given up: a restart takes 
 OUTCOME = {PROVISIONING: READY, DELETING: DELETED}
 EVENTS = 20  # more do not come about between two looks
 HINT = (
-    "no worker has taken deployment %s up within %d s; "
-    "if none runs, start caelus serve or caelus reconcile"
+    "no worker has taken deployment %s up within %d s: "
+    "they are busy, or none runs; then start caelus serve or caelus reconcile"
 )
 
 

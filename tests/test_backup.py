@@ -313,7 +313,8 @@ def test_a_failure_is_a_warning_and_is_tried_again(dated, caplog, tmp_path):
     nowhere = dated._replace(backup_dir=tmp_path / "not" / "mounted")
     assert not backups.tend(nowhere, NOON)
     (record,) = caplog.records
-    told = f"no backup was made: [Errno 2] No such file or directory: '{nowhere.backup_dir}'"
+    parent = nowhere.backup_dir.parent
+    told = f"no backup was made: there is no {parent}; make it, or mount what it is on"
     assert (record.levelname, record.getMessage()) == ("WARNING", told)
     (tmp_path / "not").mkdir()
     assert backups.tend(nowhere, NOON)
