@@ -118,12 +118,12 @@ def postgres(url: str, connections: int):
 
 @contextlib.contextmanager
 def own_connection():
-    """A connection to Postgres outside the pool, as the driver gives it, for one long use."""
+    """A connection to Postgres that goes with its use, as the driver gives it, for one long use."""
     connection = database.obj._connect()
     try:
         yield connection
     finally:
-        connection.close()
+        database.obj.end(connection)
 
 
 def make_directory(path: pathlib.Path) -> None:

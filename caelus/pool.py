@@ -22,8 +22,16 @@ class Pool(PooledPostgresqlDatabase):
         if connection not in self._rests_since:  # then it is new
             # Where tables are large, the server would else plan most statements anew each time,
             # which takes longer than what they do.
-            connection.execute("SET plan_cache_mode = force_generic_plan")
+            try:
+                connection.execute("SET plan_cache_mode = force_generic_plan")
+            except BaseException:
+                self.end(connection)
+                raise
         return connection
+
+    def end(self, connection) -> None:
+        """Close a connection that no thread gives back; the pool would count it for ever."""
+        self._close(connection, close_conn=True)
 
     def execute_kept(self, sql: str, values: list):
         """As `execute_sql`, for SQL that comes again and again: the server plans it once."""

@@ -5,6 +5,7 @@ import contextlib
 import sqlite3
 import time
 
+import peewee
 import psycopg
 import pytest
 
@@ -122,6 +123,39 @@ def test_one_that_is_gone_while_it_is_in_use_is_told_of_once(rest, settings, mon
     assert rest("list-users").ok
     end_all_others(settings.database_url)
     assert [rest("list-users").code for _ in range(2)] == [503, 200]
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_one_that_is_gone_as_soon_as_it_is_made_takes_nobodys_place(settings, monkeypatch):
+    """A proxy of Postgres connects, and only then tells that there is none behind it."""
+    lent, connect = database.database.obj, peewee.PostgresqlDatabase._connect
+
+    def connected(self):
+        connection = connect(self)
+        end_all_others(settings.database_url)
+        return connection
+
+    lent.close_all()
+    with monkeypatch.context() as patched:
+        patched.setattr(peewee.PostgresqlDatabase, "_connect", connected)
+        for _ in range(2):
+            with pytest.raises(Unavailable), database.session():
+                database.database.connect()
+    assert lent._in_use == {}
+    with database.session():
+        database.database.connect()
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_one_for_a_long_use_takes_no_place_in_the_pool_after_it(settings, is_gone):
+    lent = database.database.obj
+    with contextlib.suppress(psycopg.OperationalError), database.own_connection() as connection:
+        if is_gone:
+            end_all_others(settings.database_url)
+        connection.execute("SELECT 1")
+    assert connection.closed
+    assert lent._in_use == {}
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
