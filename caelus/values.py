@@ -200,6 +200,9 @@ def _field(what: str, path: tuple) -> str:
 def _check_defaults(defaults: dict, schema: dict, bound: dict[str, list]) -> None:
     places = [bindings.tokens(place) for place in bound]
     errors = validation.schema_errors(schema, defaults, rules=_FINAL_RULES)
+    formats = validation.schema_errors(schema, defaults, rules={"format"})
+    # An empty text for a user to replace has no format yet.
+    errors += [(path, text) for path, text in formats if path[:1] != ("user",)]
     wrong = [
         (path, text)
         for path, text in errors

@@ -293,6 +293,7 @@ def test_relative_references_follow_the_ids():
         ({"d/e": 1}, "/d~1e is not a known field"),
         ({"user": {"size": "x"}}, "/user/size must be of type integer"),
         ({"odd": 4}, "/odd must be greater than 4"),
+        ({"home": ""}, "/home must be a whole address (URI), such as https://example.org/"),
     ],
 )
 def test_default_values_that_break_the_schema_are_refused_with_the_place(defaults, place):
@@ -302,6 +303,7 @@ def test_default_values_that_break_the_schema_are_refused_with_the_place(default
             "b": {"properties": {"c": {"items": {"type": "string"}}}},
             "user": {"properties": {"size": {"type": "integer"}}},
             "odd": {"exclusiveMinimum": 4},
+            "home": {"format": "uri"},
         },
         "additionalProperties": False,
     }
@@ -315,6 +317,14 @@ def test_what_the_defaults_lack_may_come_from_bindings_and_users():
         "additionalProperties": False,
     }
     accepted({"/host": "${domainname}"}, defaults={"user": {}}, schema=schema)
+
+
+def test_a_default_that_has_no_format_yet_may_wait_for_a_user_or_a_binding():
+    home = {"properties": {"home": {"format": "uri"}}}
+    schema = {"properties": {"user": home, "site": home}}
+    accepted(defaults={"user": {"home": ""}}, schema=schema)
+    bound = {"/site/home": "https://${domainname}/"}
+    accepted(bound, defaults={"site": {"home": ""}}, schema=schema)
 
 
 def test_default_values_that_a_binding_replaces_may_break_the_schema():
