@@ -4,7 +4,7 @@ import time
 import weakref
 
 import peewee
-from playhouse.pool import PooledPostgresqlDatabase
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 RESTED_SECONDS = 1
 
@@ -16,6 +16,12 @@ class Pool(PooledPostgresqlDatabase):
     def __init__(self, *arguments, **options):
         self._rests_since = weakref.WeakKeyDictionary()
         super().__init__(*arguments, **options)
+
+    def connect(self, reuse_if_open=False):
+        try:
+            return super().connect(reuse_if_open)
+        except MaxConnectionsExceeded as e:  # to peewee it is none of a database's errors
+            raise peewee.OperationalError(e, "all connections are in use") from None
 
     def _connect(self):
         connection = super()._connect()

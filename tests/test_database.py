@@ -147,6 +147,15 @@ def test_one_that_is_gone_as_soon_as_it_is_made_takes_nobodys_place(settings, mo
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_where_all_are_in_use_the_database_is_unavailable(settings, monkeypatch):
+    monkeypatch.setattr(database.database.obj, "_max_connections", 1)
+    monkeypatch.setattr(database.database.obj, "_wait_timeout", 0.1)
+    with database.own_connection():
+        with pytest.raises(Unavailable, match="all connections are in use"), database.session():
+            database.database.connect()
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 @pytest.mark.parametrize("is_gone", [False, True])
 def test_one_for_a_long_use_takes_no_place_in_the_pool_after_it(settings, is_gone):
     lent = database.database.obj
