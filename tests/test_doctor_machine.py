@@ -65,12 +65,13 @@ def test_a_data_directory_of_somebody_else(file, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 def test_a_database_in_a_directory_that_one_may_not_enter(file):
-    """tmp_path is for its owner alone."""
+    """tmp_path is for its owner alone, and so may be where Caelus itself is imported from."""
     script = (
         "import os; from caelus import config, database_checks, queue_checks; "
-        "from caelus.process import Tools; loaded = config.load(os.environ); "
-        "os.setuid(65534); print(*database_checks.look(loaded)); "
-        "print(*queue_checks.locks(loaded, Tools(loaded)))"
+        "from caelus.process import Tools; loaded = config.load(os.environ)\n"
+        "def look(): return [*database_checks.look(loaded), "
+        "*queue_checks.locks(loaded, Tools(loaded))]\n"
+        "look(); os.setuid(65534); print(*look())"
     )
     done = Program(sys.executable, "-c", script, CAELUS_HELM="/bin/true").run()
     assert "Traceback" not in done.stderr
