@@ -20,8 +20,6 @@ from caelus.prepared import insert, prepared
 
 log = logging.getLogger("caelus.jobs")
 OPEN = (QUEUED, RUNNING)
-# Written out, for the index of queued jobs in their order is not found by way of a parameter.
-_IS_QUEUED = Job.status == peewee.SQL(f"'{QUEUED}'")
 CHANNEL = "caelus_jobs"  # on which Postgres tells all processes of a job
 LEASE = datetime.timedelta(seconds=45)
 # `clock` as a part of a statement, so that a claim is but one.
@@ -281,7 +279,7 @@ def _oldest(due, deployment_id):
     wanted = Job.run_after <= (due or CLOCK)
     if deployment_id is not None:
         wanted = Job.deployment == deployment_id
-    query = Job.select(Job.id).where(_IS_QUEUED, wanted)
+    query = Job.select(Job.id).where(Job.status == QUEUED, wanted)
     return query.order_by(Job.run_after, Job.id).limit(1)
 
 
@@ -292,7 +290,7 @@ def _claim(worker, taken, until, due, deployment_id):
         oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
     held = {"locked_by": worker, "locked_at": taken or CLOCK, "lease_until": until or LEASE_END}
     claimed = Job.update(status=RUNNING, attempt=Job.attempt + 1, updated_at=taken or CLOCK, **held)
-    return claimed.where(Job.id == oldest, _IS_QUEUED).returning(Job)
+    return claimed.where(Job.id == oldest, Job.status == QUEUED).returning(Job)
 
 
 @prepared

@@ -32,7 +32,8 @@ def writing():
     """Be this process's one writer. Raises Unavailable where the others take too long: who waits
     on another process's lock would else keep all after it waiting, one after the other."""
     if not _writer.acquire(timeout=seconds()):
-        raise Unavailable("the database does not work: it is locked by somebody for too long")
+        told = "the database does not work: it is locked by somebody for too long"
+        raise Unavailable(f"{told}; see: caelus doctor")
     try:
         yield
     finally:
